@@ -1,0 +1,8 @@
+"""Differentiable operators between points and grids, on CPU and CUDA.
+
+They speak normalized coordinates: (x, y, z) in [-1, 1] with torch's `align_corners=False`, zero outside the grid.
+"""
+
+from DiffRegLib.ops.points import sample, splat
+
+__all__ = ["sample", "splat"]
