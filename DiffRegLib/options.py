@@ -77,9 +77,13 @@ def validate(options: T) -> T:
 
 def _check(field: OptionField, value: Any) -> None:
     number = field.type in (int, float)
-    wrong_type = isinstance(value, bool) or not isinstance(value, (int, float)) if number else not isinstance(value, field.type)
+    wrong_type = (
+        isinstance(value, bool) or not isinstance(value, (int, float)) if number else not isinstance(value, field.type)
+    )
     if wrong_type or (field.type is int and value != int(value)):
-        raise RegistrationError(f"{field.flag} must be of type {field.type.__name__}, not {value!r}: correct the option.")
+        raise RegistrationError(
+            f"{field.flag} must be of type {field.type.__name__}, not {value!r}: correct the option."
+        )
     if field.choices and value not in field.choices:
         raise RegistrationError(f"{field.flag} is {value!r}: choose one of {', '.join(map(str, field.choices))}.")
     if number:
@@ -92,7 +96,9 @@ def _check(field: OptionField, value: Any) -> None:
 
 def to_dict(options: Any) -> dict[str, Any]:
     """The options as JSON can hold them."""
-    return {f.name: list(v) if isinstance(v := getattr(options, f.name), tuple) else v for f in dataclasses.fields(options)}
+    return {
+        f.name: list(v) if isinstance(v := getattr(options, f.name), tuple) else v for f in dataclasses.fields(options)
+    }
 
 
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:

@@ -1,0 +1,299 @@
+"""Images and grids in patient space: a tensor with the affine from voxel index (i, j, k) to RAS mm."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from DiffRegLib import ops
+from DiffRegLib.errors import RegistrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import SimpleITK
+
+LPS = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
+"""(4, 4) flip between RAS and LPS; it is its own inverse."""
+
+
+class _Lattice:
+    """What an image and a bare grid share: voxel (i, j, k) runs along (W, H, D); the affine maps it to RAS mm."""
+
+    shape: tuple[int, int, int]
+    affine: Tensor
+
+    @property
+    def spacing(self) -> Tensor:
+        """(3,) float64 voxel size in mm along i, j, k."""
+        return self.affine[:3, :3].norm(dim=0)
+
+    @property
+    def center(self) -> Tensor:
+        """(3,) float64 RAS mm of the middle of the grid."""
+        return self.to_world((self.size - 1) / 2)
+
+    @property
+    def size(self) -> Tensor:
+        """(3,) float64 number of voxels along i, j, k."""
+        return torch.tensor(self.shape[::-1], dtype=torch.float64)
+
+    def to_world(self, index: Tensor) -> Tensor:
+        """(..., 3) voxel index (i, j, k) -> RAS mm."""
+        return _apply(self.affine, index)
+
+    def to_voxel(self, world: Tensor) -> Tensor:
+        """(..., 3) RAS mm -> continuous voxel index (i, j, k)."""
+        return _apply(torch.linalg.inv(self.affine), world)
+
+    def normalize(self, world: Tensor) -> Tensor:
+        """(..., 3) RAS mm -> torch's normalized (x, y, z), `align_corners=False`: -1 and 1 are the voxels' outer faces."""
+        return _apply(self._world_to_normalized(), world)
+
+    def _world_to_normalized(self) -> Tensor:
+        scale = torch.diag(torch.cat((2 / self.size, torch.ones(1, dtype=torch.float64))))
+        scale[:3, 3] = 1 / self.size - 1
+        return scale @ torch.linalg.inv(self.affine)
+
+    def contains(self, world: Tensor) -> Tensor:
+        """(...,) bool: is the point (RAS mm) inside the box that the voxels fill?"""
+        return (self.normalize(world).abs() <= 1).all(-1)
+
+    def grid(self, device: torch.device | str = "cpu") -> Tensor:
+        """(D, H, W, 3) float32 RAS mm of the voxel centers."""
+        axes = [torch.arange(n, dtype=torch.float32, device=device) for n in self.shape]
+        k, j, i = torch.meshgrid(*axes, indexing="ij")
+        return self.to_world(torch.stack((i, j, k), -1))
+
+    def corners(self) -> Tensor:
+        """(8, 3) float64 RAS mm of the corners of the box that the voxels fill."""
+        unit = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
+        return self.to_world(unit * self.size - 0.5)
+
+
+def _apply(matrix: Tensor, points: Tensor) -> Tensor:
+    matrix = matrix.to(points)
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Geometry(_Lattice):
+    """A grid without data: shape (D, H, W) and the (4, 4) float64 affine from index (i, j, k) to RAS mm."""
+
+    shape: tuple[int, int, int]
+    affine: Tensor
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "affine", _checked_affine(self.affine))
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise RegistrationError(f"A grid needs three sizes of at least 1, not {self.shape}: correct its shape.")
+
+    @classmethod
+    def around(cls, points: Tensor, spacing: float, margin: float = 0.0) -> Geometry:
+        """The axis-aligned grid of `spacing` mm whose box holds the (N, 3) points (RAS mm) and `margin` mm around them."""
+        low, high = points.double().amin(0).cpu() - margin, points.double().amax(0).cpu() + margin
+        size = torch.ceil((high - low) / spacing).clamp(min=1)
+        affine = torch.eye(4, dtype=torch.float64) * spacing
+        affine[3, 3] = 1
+        affine[:3, 3] = (low + high) / 2 - (size - 1) / 2 * spacing
+        return cls(tuple(int(n) for n in size.flip(0)), affine)
+
+    def resized(self, spacing: float) -> Geometry:
+        """The grid that fills the same box, to less than a voxel, with voxels of about `spacing` mm."""
+        factor = spacing / self.spacing
+        size = torch.ceil(self.size / factor - 1e-6).clamp(min=1)
+        affine = self.affine.clone()
+        affine[:3, :3] *= self.size / size
+        affine[:3, 3] = self.to_world(self.size / size / 2 - 0.5)
+        return Geometry(tuple(int(n) for n in size.flip(0)), affine)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Image(_Lattice):
+    """`data` (C, D, H, W) float32 on a grid; `affine` (4, 4) float64 from voxel index (i, j, k) to RAS mm.
+
+    Label maps hold whole numbers. Raises `RegistrationError` for another number of dimensions or a singular affine.
+    """
+
+    data: Tensor
+    affine: Tensor
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 4 or 0 in self.data.shape:
+            raise RegistrationError(
+                f"An image is (C, D, H, W) and not empty, not {tuple(self.data.shape)}: reshape it."
+            )
+        object.__setattr__(self, "affine", _checked_affine(self.affine))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(D, H, W)"""
+        return tuple(self.data.shape[1:])
+
+    @property
+    def channels(self) -> int:
+        return self.data.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        return self.data.device
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(self.shape, self.affine)
+
+    def to(self, device: torch.device | str) -> Image:
+        return Image(self.data.to(device), self.affine)
+
+    def sample(
+        self, world: Tensor, mode: Literal["linear", "nearest"] = "linear", outside: float | Literal["border"] = 0.0
+    ) -> Tensor:
+        """Values (C, ...) at points (..., 3) in RAS mm, differentiable in data and (linear) in the points.
+
+        Beyond the box that the voxels fill the value is `outside`, or that of the nearest border voxel; in the outer half
+        voxel it is the border voxel's, as in ITK.
+        """
+        normalized = self.normalize(world.to(self.device)).reshape(-1, 3).to(self.data.dtype)
+        if mode == "nearest":
+            values = self._nearest(normalized)
+        else:
+            limit = 1 - 1 / self.size.to(normalized)
+            clamped = torch.minimum(torch.maximum(normalized, -limit), limit)
+            values = ops.sample(self.data[None], clamped[None])[0]
+        if outside != "border":
+            values = torch.where((normalized.abs() <= 1).all(-1), values, torch.full_like(values, float(outside)))
+        return values.reshape(self.channels, *world.shape[:-1])
+
+    def _nearest(self, normalized: Tensor) -> Tensor:
+        size = self.size.to(normalized)
+        index = ((normalized.nan_to_num() + 1) * size / 2).floor().clamp(min=0)
+        i, j, k = torch.minimum(index, size - 1).long().unbind(-1)
+        return self.data[:, k, j, i]
+
+    def resample(
+        self,
+        like: _Lattice,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        mode: Literal["linear", "nearest"] = "linear",
+        outside: float | Literal["border"] = 0.0,
+    ) -> Image:
+        """The image on the grid of `like`: out(x) = self(transform(x)), slab by slab to bound the memory."""
+        size = torch.tensor(like.shape[:0:-1], dtype=torch.float32)
+        j, i = torch.meshgrid(torch.arange(size[1]), torch.arange(size[0]), indexing="ij")
+        slices = []
+        for k in range(like.shape[0]):
+            points = like.to_world(torch.stack((i, j, torch.full_like(i, k)), -1).float()).to(self.device)
+            slices.append(self.sample(transform(points) if transform else points, mode, outside))
+        return Image(torch.stack(slices, 1), like.affine)
+
+
+def _checked_affine(affine: Tensor) -> Tensor:
+    affine = torch.as_tensor(affine, dtype=torch.float64).cpu()
+    if affine.shape != (4, 4) or not affine.isfinite().all():
+        raise RegistrationError("The affine of an image must be a finite 4 x 4 matrix: repair the image's geometry.")
+    lengths = affine[:3, :3].norm(dim=0)
+    if (lengths < 1e-9).any() or abs(torch.linalg.det(affine[:3, :3] / lengths)) < 1e-6:
+        raise RegistrationError(
+            "The geometry is singular (two axes coincide or a spacing is 0): repair spacing and direction."
+        )
+    return affine
+
+
+def read_image(path: str | Path) -> Image:
+    """Reads NIfTI, NRRD, MHA and whatever else SimpleITK reads, or the DICOM series in a folder.
+
+    Raises `RegistrationError` that names the file when it is missing, truncated, not 3D, or without geometry.
+    """
+    image = _read_itk(Path(path))
+    try:
+        return from_itk(image)
+    except RegistrationError as error:
+        raise RegistrationError(f"{path}: {error}") from None
+
+
+def _read_itk(path: Path) -> SimpleITK.Image:
+    import SimpleITK as sitk
+
+    if not path.exists():
+        raise RegistrationError(f"{path} does not exist: check the path.")
+    try:
+        image = sitk.ReadImage(_series_files(path) if path.is_dir() else str(path))
+    except RuntimeError:
+        raise RegistrationError(
+            f"{path} cannot be read as an image: it is truncated, damaged or of another format."
+        ) from None
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() == 2:
+        image = sitk.JoinSeries(image)
+    if image.GetDimension() != 3:
+        raise RegistrationError(f"{path} has {image.GetDimension()} dimensions: give one 3D volume.")
+    codes = [image.GetMetaData(key) for key in ("qform_code", "sform_code") if image.HasMetaDataKey(key)]
+    if codes and all(code.strip() == "0" for code in codes):
+        raise RegistrationError(
+            f"{path} has no geometry (qform and sform are unset): set them to the scanner's coordinates."
+        )
+    return image
+
+
+def _series_files(folder: Path) -> list[str]:
+    import SimpleITK as sitk
+
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if len(series) != 1:
+        found = "no DICOM series" if not series else f"{len(series)} DICOM series"
+        raise RegistrationError(f"{folder} holds {found}: give a folder with exactly one.")
+    return list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+
+
+def write_image(image: Image, path: str | Path, dtype: str = "float32") -> None:
+    """Writes all channels with numpy's `dtype`, in the format that the extension names."""
+    import SimpleITK as sitk
+
+    try:
+        sitk.WriteImage(to_itk(image, dtype), str(path), useCompression=True)
+    except RuntimeError:
+        raise RegistrationError(
+            f"{path} cannot be written: check folder, permission, disk space and extension."
+        ) from None
+
+
+def from_itk(image: SimpleITK.Image) -> Image:
+    """A 3D SimpleITK image (LPS) as an `Image` (RAS); vector components become channels, unchanged."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    data = sitk.GetArrayFromImage(image).astype(np.float32)
+    data = np.moveaxis(data, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else data[None]
+    affine = torch.eye(4, dtype=torch.float64)
+    spacing = torch.tensor(image.GetSpacing(), dtype=torch.float64)
+    affine[:3, :3] = torch.tensor(image.GetDirection(), dtype=torch.float64).reshape(3, 3) * spacing
+    affine[:3, 3] = torch.tensor(image.GetOrigin(), dtype=torch.float64)
+    return Image(torch.from_numpy(np.ascontiguousarray(data)), LPS @ affine)
+
+
+def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
+    """An `Image` (RAS) as a SimpleITK image (LPS); channels become vector components, unchanged."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    data = image.data.detach().cpu().numpy()
+    if np.issubdtype(np.dtype(dtype), np.integer):
+        limits = np.iinfo(dtype)
+        data = np.clip(np.rint(data), limits.min, limits.max)
+    data = data.astype(dtype)
+    several = image.channels > 1
+    itk = sitk.GetImageFromArray(
+        np.ascontiguousarray(np.moveaxis(data, 0, -1)) if several else data[0], isVector=several
+    )
+    affine = LPS @ image.affine
+    spacing = image.spacing
+    itk.SetSpacing(spacing.tolist())
+    itk.SetOrigin(affine[:3, 3].tolist())
+    itk.SetDirection((affine[:3, :3] / spacing).flatten().tolist())
+    return itk

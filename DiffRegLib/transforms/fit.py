@@ -1,0 +1,47 @@
+"""Least-squares transforms between paired points."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.transforms.linear import Affine
+
+
+def fit_rigid(source: Tensor, target: Tensor) -> Affine:
+    """The rotation and translation that bring (N, 3) `source` onto `target` (RAS mm), N >= 3, not on a line.
+
+    Arun, Huang, Blostein: Least-squares fitting of two 3-D point sets, PAMI 1987 (with Umeyama's sign correction).
+    """
+    source, target = _paired(source, target, 3)
+    a, b = source.mean(0), target.mean(0)
+    u, s, vt = torch.linalg.svd((source - a).T @ (target - b))
+    if s[1] < 1e-9 * s[0].clamp(min=1e-12):
+        raise RegistrationError("The paired points lie on one line: add points beside it.")
+    sign = torch.diag(torch.tensor([1.0, 1.0, float(torch.sign(torch.linalg.det(vt.T @ u.T)))], dtype=torch.float64))
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, :3] = vt.T @ sign @ u.T
+    matrix[:3, 3] = b - matrix[:3, :3] @ a
+    return Affine(matrix)
+
+
+def fit_affine(source: Tensor, target: Tensor) -> Affine:
+    """The affine map that brings (N, 3) `source` onto `target` (RAS mm) with least squares, N >= 4, not in a plane."""
+    source, target = _paired(source, target, 4)
+    homogeneous = torch.cat((source, torch.ones_like(source[:, :1])), 1)
+    if torch.linalg.matrix_rank(homogeneous - homogeneous.mean(0), rtol=1e-6) < 3:
+        raise RegistrationError("The paired points lie in one plane: add points outside it, or fit a rigid transform.")
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3] = torch.linalg.lstsq(homogeneous, target).solution.T
+    return Affine(matrix)
+
+
+def _paired(source: Tensor, target: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 3:
+        raise RegistrationError(
+            f"Paired points must be two (N, 3) arrays, not {tuple(source.shape)} and {tuple(target.shape)}: pair them."
+        )
+    if len(source) < least:
+        raise RegistrationError(f"{len(source)} pairs of points are too few: give at least {least}.")
+    return source.detach().double().cpu(), target.detach().double().cpu()

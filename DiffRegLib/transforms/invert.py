@@ -1,0 +1,88 @@
+"""Numerical inversion: Newton's method a point, on a grid that covers the transform's range."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.image import Geometry, Image
+from DiffRegLib.transforms.base import CHUNK, Transform
+from DiffRegLib.transforms.grids import DisplacementField
+
+
+def invert_points(transform: Transform, targets: Tensor, tolerance: float = 1e-3, iterations: int = 30) -> Tensor:
+    """x with T(x) = y for targets y (..., 3) in RAS mm, to `tolerance` mm where T is a diffeomorphism.
+
+    Fixed-point steps x - (T(x) - y) while they shrink the residual, else a Newton step with the local Jacobian, halved
+    until it does. Where T folds, the best point found.
+    """
+    with torch.no_grad():
+        y = targets.reshape(-1, 3)
+        x = 2 * y - transform(y)
+        error = transform(x) - y
+        for _ in range(iterations):
+            open_ = (error.norm(dim=-1) > tolerance).nonzero()[:, 0]
+            if not len(open_):
+                break
+            x[open_], error[open_] = _improve(transform, x[open_], y[open_], error[open_])
+        return x.reshape(targets.shape)
+
+
+def _improve(transform: Transform, x: Tensor, y: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    """One step a point: the fixed-point one where it halves the residual, elsewhere Newton's with backtracking."""
+    candidate = x - error
+    candidate_error = transform(candidate) - y
+    slow = (candidate_error.norm(dim=-1) > 0.5 * error.norm(dim=-1)).nonzero()[:, 0]
+    if len(slow):
+        start, before = x[slow], error[slow]
+        step = _newton_step(transform.jacobian(start), before)
+        best, best_error = start, before
+        for scale in (1.0, 0.5, 0.25, 0.1):
+            trial = start - scale * step
+            trial_error = transform(trial) - y[slow]
+            better = (trial_error.norm(dim=-1) < best_error.norm(dim=-1))[:, None]
+            best, best_error = torch.where(better, trial, best), torch.where(better, trial_error, best_error)
+        candidate[slow], candidate_error[slow] = best, best_error
+    return candidate, candidate_error
+
+
+def _newton_step(jacobian: Tensor, error: Tensor) -> Tensor:
+    """J^-1 e; a nearly singular J, where the transform folds, is replaced by the identity."""
+    singular = torch.linalg.det(jacobian).abs() < 1e-3
+    jacobian = torch.where(singular[:, None, None], torch.eye(3).to(jacobian), jacobian)
+    return torch.linalg.solve(jacobian, error[..., None])[..., 0]
+
+
+def invert_on_grid(transform: Transform, geometry: Geometry | Image) -> DisplacementField:
+    """The inverse as a displacement field on `geometry`, widened by the largest displacement, with its residual in mm.
+
+    `residual` is the largest |T(T^-1(y)) - y| over nodes and cell centers y whose preimage lies in `geometry`.
+    """
+    device = getattr(getattr(transform, "image", None), "device", "cpu")
+    reach = float((transform.map_grid(geometry, device) - geometry.grid(device)).norm(dim=-1).max())
+    wide = _widened(geometry, reach)
+    points = wide.grid(device).reshape(-1, 3)
+    solved = torch.cat([invert_points(transform, chunk) for chunk in points.split(CHUNK)])
+    field = (solved - points).reshape(*wide.shape, 3).movedim(-1, 0).contiguous()
+    inverse = DisplacementField(Image(field, wide.affine))
+    inverse.residual = _residual(transform, inverse, geometry, points)
+    return inverse
+
+
+def _widened(geometry: Geometry | Image, reach: float) -> Geometry:
+    border = torch.ceil(reach / geometry.spacing)
+    affine = geometry.affine.clone()
+    affine[:3, 3] = geometry.to_world(-border)
+    return Geometry(tuple(int(n) for n in (geometry.size + 2 * border).flip(0)), affine)
+
+
+def _residual(transform: Transform, inverse: DisplacementField, geometry: Geometry | Image, nodes: Tensor) -> float:
+    half = (geometry.affine[:3, :3] @ torch.full((3,), 0.5, dtype=torch.float64)).to(nodes)
+    largest = 0.0
+    with torch.no_grad():
+        for chunk in torch.cat((nodes, nodes + half)).split(CHUNK):
+            back = inverse(chunk)
+            kept = geometry.contains(back)
+            if kept.any():
+                largest = max(largest, float((transform(back[kept]) - chunk[kept]).norm(dim=-1).max()))
+    return largest

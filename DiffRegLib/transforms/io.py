@@ -1,0 +1,140 @@
+"""Transform files: ITK's `.h5` and `.tfm`, and displacement fields as images; LPS inside the file, RAS outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import LPS, Image, from_itk, to_itk
+from DiffRegLib.transforms.base import Composite, Transform
+from DiffRegLib.transforms.grids import BSpline, DisplacementField, VelocityField
+from DiffRegLib.transforms.linear import Affine
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+ITK_SUFFIXES = (".h5", ".hdf5", ".tfm", ".txt", ".mat")
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+
+
+def read_transform(path: str | Path, ras_components: bool = False) -> Transform:
+    """Reads a transform file; a displacement field's components are LPS, as ITK and Slicer take them, unless told RAS.
+
+    Raises `RegistrationError` that names the file when it is missing, unreadable, or of a kind that is not supported.
+    """
+    import SimpleITK as sitk
+
+    path = Path(path)
+    if not path.is_file():
+        raise RegistrationError(f"{path} does not exist: check the path of the transform.")
+    try:
+        if path.name.lower().endswith(IMAGE_SUFFIXES):
+            return _displacement_from_itk(sitk.ReadImage(str(path), sitk.sitkVectorFloat32), ras_components)
+        if path.name.lower().endswith(ITK_SUFFIXES):
+            return transform_from_itk(sitk.ReadTransform(str(path)))
+    except RuntimeError:
+        raise RegistrationError(
+            f"{path} cannot be read as a transform: it is truncated, damaged or of another kind."
+        ) from None
+    except RegistrationError as error:
+        raise RegistrationError(f"{path}: {error}") from None
+    raise RegistrationError(f"{path} has an unknown extension: give {' '.join((*ITK_SUFFIXES, *IMAGE_SUFFIXES))}.")
+
+
+def write_transform(transform: Transform, path: str | Path) -> None:
+    """Writes `.h5` or `.tfm` (any transform) or a displacement field as an image (`.nii.gz`, `.nrrd`, `.mha`)."""
+    import SimpleITK as sitk
+
+    name = Path(path).name.lower()
+    try:
+        if name.endswith(IMAGE_SUFFIXES):
+            sitk.WriteImage(_displacement_to_itk(_as_field(transform), "float32"), str(path), useCompression=True)
+        elif name.endswith(ITK_SUFFIXES):
+            sitk.WriteTransform(transform_to_itk(transform), str(path))
+        else:
+            raise RegistrationError(
+                f"{path} has an unknown extension: give {' '.join((*ITK_SUFFIXES, *IMAGE_SUFFIXES))}."
+            )
+    except RuntimeError:
+        raise RegistrationError(f"{path} cannot be written: check folder, permission and disk space.") from None
+
+
+def transform_from_itk(itk: SimpleITK.Transform) -> Transform:
+    """A SimpleITK transform (LPS) as one of ours (RAS)."""
+    import SimpleITK as sitk
+
+    kind = itk.GetName()
+    if kind == "CompositeTransform":
+        composite = sitk.CompositeTransform(itk)
+        return Composite(
+            [transform_from_itk(composite.GetNthTransform(n)) for n in range(composite.GetNumberOfTransforms())]
+        )
+    if kind == "DisplacementFieldTransform":
+        return _displacement_from_itk(sitk.DisplacementFieldTransform(itk).GetDisplacementField(), ras_components=False)
+    if kind == "BSplineTransform":
+        spline = sitk.BSplineTransform(itk)
+        if spline.GetOrder() != 3:
+            raise RegistrationError(
+                f"it is a B-spline of order {spline.GetOrder()}: only cubic ones, order 3, are supported."
+            )
+        return BSpline(_flipped(from_itk(sitk.Compose(*spline.GetCoefficientImages()))))
+    if itk.IsLinear():
+        corners = torch.tensor(
+            [itk.TransformPoint(p) for p in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))], dtype=torch.float64
+        )
+        matrix = torch.eye(4, dtype=torch.float64)
+        matrix[:3, 3] = corners[0]
+        matrix[:3, :3] = (corners[1:] - corners[0]).T
+        return Affine(LPS @ matrix @ LPS)
+    raise RegistrationError(
+        f"a {kind} is not supported: give an affine, B-spline, displacement field or composite transform."
+    )
+
+
+def transform_to_itk(transform: Transform) -> SimpleITK.Transform:
+    """One of our transforms (RAS) as a SimpleITK transform (LPS)."""
+    import SimpleITK as sitk
+
+    if isinstance(transform, Composite):
+        return sitk.CompositeTransform([transform_to_itk(part) for part in transform.transforms])
+    if isinstance(transform, Affine):
+        matrix = LPS @ transform.matrix.detach().cpu() @ LPS
+        return sitk.AffineTransform(matrix[:3, :3].flatten().tolist(), matrix[:3, 3].tolist())
+    if isinstance(transform, BSpline):
+        coefficients = to_itk(_flipped(transform.image), "float64")
+        return sitk.BSplineTransform(
+            [sitk.VectorIndexSelectionCast(coefficients, c, sitk.sitkFloat64) for c in range(3)], 3
+        )
+    return sitk.DisplacementFieldTransform(_displacement_to_itk(_as_field(transform), "float64"))
+
+
+def _as_field(transform: Transform) -> DisplacementField:
+    if isinstance(transform, VelocityField):
+        return transform.exponentiate()
+    if isinstance(transform, DisplacementField):
+        return transform
+    geometry = transform.default_geometry()
+    if geometry is None:
+        raise RegistrationError(
+            f"A {type(transform).__name__} has no grid of its own: sample it with displacement(geometry) before writing it."
+        )
+    return transform.displacement(geometry)
+
+
+def _flipped(image: Image) -> Image:
+    """Vector components from RAS to LPS or back."""
+    return Image(image.data * LPS.diagonal()[:3].to(image.data)[:, None, None, None], image.affine)
+
+
+def _displacement_from_itk(itk: SimpleITK.Image, ras_components: bool) -> DisplacementField:
+    if itk.GetDimension() != 3 or itk.GetNumberOfComponentsPerPixel() != 3:
+        raise RegistrationError("it is not a 3D image with 3 components a voxel: give a displacement field.")
+    image = from_itk(itk)
+    return DisplacementField(image if ras_components else _flipped(image))
+
+
+def _displacement_to_itk(field: DisplacementField, dtype: str) -> SimpleITK.Image:
+    return to_itk(_flipped(field.image), dtype)
