@@ -1,0 +1,126 @@
+"""Progress of a job: one JSON object a line, in `progress.jsonl` and on the worker's output."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import threading
+import time
+from pathlib import Path
+from typing import TextIO
+
+from DiffRegLib.errors import Cancelled
+
+SHORTEST_INTERVAL = 0.05  # seconds between the lines of two iterations: a panel redraws no faster
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One line of progress. `time` is in seconds since the run began, `fraction` runs from 0 to 1.
+
+    `done` marks the last line of a run that succeeded, `error` (one sentence) that of one that did not.
+    """
+
+    time: float = 0.0
+    fraction: float = 0.0
+    message: str = ""
+    level: int | None = None
+    iteration: int | None = None
+    loss: float | None = None
+    done: bool = False
+    error: str | None = None
+
+    def seconds_left(self) -> float | None:
+        """The rest of the run at the pace so far, or None while there is no pace yet."""
+        return self.time * (1 - self.fraction) / self.fraction if self.fraction > 0.02 else None
+
+
+def parse(line: str | bytes) -> Event | None:
+    """The event of a line that a worker printed, or None for a line that is none of ours."""
+    try:
+        content = json.loads(line)
+        known = {f.name for f in dataclasses.fields(Event)}
+        return Event(**content) if content and known.issuperset(content) else None
+    except (ValueError, TypeError):
+        return None
+
+
+class Reporter:
+    """The progress callback of a method: writes lines to the job's folder and to the output of the worker.
+
+    Raises `Cancelled` where the job was told to stop or nobody reads its output any more.
+    """
+
+    def __init__(self, path: Path, output: TextIO):
+        self._file = open(path, "a", encoding="utf-8", buffering=1)
+        self._output = output
+        self._start = time.monotonic()
+        self._last = -math.inf
+        self._last_fraction = 0.0
+        self.stop = threading.Event()
+
+    def __call__(
+        self,
+        fraction: float,
+        message: str = "",
+        *,
+        level: int | None = None,
+        iteration: int | None = None,
+        loss: float | None = None,
+    ) -> None:
+        """Tells how far the work is (0 to 1) and what it does; iterations in quick succession are thinned."""
+        if self.stop.is_set():
+            raise Cancelled("The job was told to stop.")
+        now = time.monotonic() - self._start
+        if iteration is not None:
+            if now - self._last < SHORTEST_INTERVAL:
+                return
+            self._last = now
+        self._last_fraction = max(self._last_fraction, min(float(fraction), 1.0))
+        line = {"time": round(now, 3), "fraction": round(self._last_fraction, 4), "message": message}
+        details = {"level": level, "iteration": iteration, "loss": _finite(loss)}
+        self._write(line | {k: v for k, v in details.items() if v is not None})
+
+    def part(self, start: float, stop: float) -> Part:
+        """A callback for one part of the work, whose 0 to 1 is `start` to `stop` of the whole."""
+        return Part(self, start, stop)
+
+    def done(self) -> None:
+        """The last line of a run that succeeded."""
+        self._write({"done": True})
+
+    def error(self, sentence: str) -> None:
+        """The last line of a run that did not succeed; never raises."""
+        try:
+            self._write({"error": sentence})
+        except (Cancelled, OSError, ValueError):
+            pass
+
+    def close(self) -> None:
+        """Releases `progress.jsonl`, which some systems would not let anyone remove otherwise."""
+        self._file.close()
+
+    def _write(self, content: dict) -> None:
+        line = json.dumps(content) + "\n"  # ASCII: a pipe's encoding cannot spoil it
+        self._file.write(line)
+        try:
+            self._output.write(line)
+            self._output.flush()
+        except (BrokenPipeError, ValueError, OSError) as error:
+            raise Cancelled("Nobody reads the output of this job any more.") from error
+
+
+def _finite(value: float | None) -> float | None:
+    """The number, or None for one that JSON has no word for."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+class Part:
+    """A stretch of a longer piece of work, with the same face as the whole."""
+
+    def __init__(self, whole: Reporter, start: float, stop: float):
+        self._whole, self._start, self._length = whole, start, stop - start
+
+    def __call__(self, fraction: float, message: str = "", **details) -> None:
+        self._whole(self._start + self._length * float(fraction), message, **details)

@@ -1,0 +1,304 @@
+"""A job is a folder: what its worker prints, how it ends, and what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from DiffRegLib.errors import Cancelled, RegistrationError
+from DiffRegLib.jobs import Event, is_complete, make_job, parse, read_job, worker_command, worker_environment
+from DiffRegLib.jobs.job import checksum, describe
+from DiffRegLib.jobs.progress import Reporter
+
+RUNNER = """
+import time
+from DiffRegLib.errors import RegistrationError
+
+def run(job, result, report):
+    kind = job.options["test"]["kind"]
+    print("a library that prints where only progress belongs")
+    report(0.1, "Started.")
+    (result / "half.txt").write_text("unfinished")
+    if kind == "bad":
+        raise RegistrationError("moving.csv has no points: give another file.")
+    if kind == "crash":
+        raise KeyError("surprise")
+    if kind == "full":
+        raise OSError(28, "No space left on device")
+    if kind == "memory":
+        raise MemoryError
+    if kind == "long":
+        time.sleep(60)
+    for i in range(3):
+        report(0.2 + 0.2 * i, "Optimizing.", level=1, iteration=i, loss=1 / (i + 1))
+        time.sleep(0.06)
+    (result / "whole.txt").write_text(job.path("fixed"), encoding="utf-8")
+    return {"device": "cpu"}
+"""
+
+BOOT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from DiffRegLib.jobs.methods import RUNNERS
+RUNNERS["test"] = "patient_runner"
+from DiffRegLib.jobs.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def job_of(tmp_path):
+    """Makes a job of the test's own method, in a folder with a space and letters beyond ASCII."""
+
+    def make(kind, **kwargs):
+        fixed = tmp_path / "größe 1.csv"
+        fixed.write_text("x,y,z\n1,2,3\n", encoding="utf-8")
+        folder = tmp_path / "job für 患者"
+        make_job(folder, "test", {"fixed": fixed}, {"test": {"kind": kind, "seed": 5}}, **kwargs)
+        return folder
+
+    return make
+
+
+def start(folder, *flags, **kwargs):
+    (folder.parent / "patient_runner.py").write_text(RUNNER)
+    boot = folder.parent / "boot.py"
+    boot.write_text(BOOT)
+    command = [sys.executable, str(boot), str(folder.parent), "run", str(folder), *flags]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, env=worker_environment(), **{"stdin": pipe, **kwargs})
+
+
+def run(folder, *flags):
+    process = start(folder, *flags)
+    output, errors = process.communicate(timeout=60)
+    return process.returncode, [json.loads(line) for line in output.decode("ascii").splitlines()], errors.decode()
+
+
+def test_finished_job_has_a_result_with_provenance(job_of):
+    folder = job_of("good")
+    code, lines, errors = run(folder)
+    assert code == 0
+    assert lines[-1] == {"done": True}
+    assert [line["iteration"] for line in lines if "iteration" in line] == [0, 1, 2]
+    assert [line["fraction"] for line in lines[:-1]] == sorted(line["fraction"] for line in lines[:-1])
+    assert all(parse(json.dumps(line)) for line in lines)
+    assert "a library that prints" in errors
+
+    stored = (folder / "progress.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in stored] == lines
+    assert sorted(p.name for p in folder.iterdir()) == ["job.json", "progress.jsonl", "result"]
+    written = json.loads((folder / "result" / "job.json").read_text(encoding="utf-8"))
+    assert written["inputs"][0]["sha256"] == checksum(written["inputs"][0]["path"])
+    assert written["seed"] == 5
+    assert written["provenance"]["device"] == "cpu"
+    assert written["provenance"]["peak_memory_mb"] > 1
+    assert written["provenance"]["job_seconds"] > 0.18
+    assert (folder / "result" / "whole.txt").read_text(encoding="utf-8").endswith("größe 1.csv")
+
+
+def test_complete_job_is_not_run_again(job_of):
+    folder = job_of("good")
+    run(folder)
+    before = (folder / "result" / "whole.txt").stat().st_mtime_ns
+    code, lines, _ = run(folder)
+    assert code == 0
+    assert "complete already" in lines[0]["message"]
+    assert (folder / "result" / "whole.txt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "kind, code, words",
+    [
+        ("bad", 2, "moving.csv has no points"),
+        ("full", 2, "disk of"),
+        ("memory", 2, "not enough memory"),
+        ("crash", 3, "KeyError: 'surprise'"),
+    ],
+)
+def test_failed_job_says_one_sentence_and_leaves_no_result(job_of, kind, code, words):
+    folder = job_of(kind)
+    exit_code, lines, errors = run(folder)
+    assert exit_code == code
+    assert list(lines[-1]) == ["error"] and words in lines[-1]["error"] and "\n" not in lines[-1]["error"]
+    assert "Traceback" not in errors
+    expected = {"job.json", "progress.jsonl"} | ({"traceback.txt"} if code == 3 else set())
+    assert {p.name for p in folder.iterdir()} == expected
+    if code == 3:
+        assert "patient_runner.py" in (folder / "traceback.txt").read_text()
+
+
+def wait_for_start(process):
+    while b"Started." not in process.stdout.readline():
+        assert process.poll() is None
+
+
+def wait_for_end(process, seconds):
+    begin = time.monotonic()
+    code = process.wait(timeout=20)
+    assert time.monotonic() - begin < seconds
+    return code
+
+
+def test_closed_input_ends_an_attached_worker_at_once(job_of):
+    folder = job_of("long")
+    process = start(folder, "--attached")
+    wait_for_start(process)
+    process.stdin.close()
+    assert wait_for_end(process, 1.0) == 130
+    assert sorted(p.name for p in folder.iterdir()) == ["job.json", "progress.jsonl"]
+
+
+def test_temporary_folder_goes_with_the_parent(job_of):
+    folder = job_of("long")
+    process = start(folder, "--attached", "--temporary")
+    wait_for_start(process)
+    process.stdin.close()
+    assert wait_for_end(process, 1.0) == 130
+    assert not folder.exists()
+
+
+def test_worker_without_a_reader_stops_at_its_next_line(job_of):
+    folder = job_of("good")
+    process = start(folder)
+    wait_for_start(process)
+    process.stdout.close()
+    assert wait_for_end(process, 5.0) == 130
+    assert not (folder / "result").exists()
+
+
+def test_unattached_worker_runs_without_an_input(job_of):
+    folder = job_of("good")
+    process = start(folder, stdin=subprocess.DEVNULL)
+    process.communicate(timeout=60)
+    assert process.returncode == 0 and is_complete(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process could catch")
+def test_terminated_worker_cleans_up(job_of):
+    folder = job_of("long")
+    process = start(folder)
+    wait_for_start(process)
+    process.terminate()
+    assert wait_for_end(process, 1.0) == 130
+    assert sorted(p.name for p in folder.iterdir()) == ["job.json", "progress.jsonl"]
+
+
+def test_killed_worker_leaves_no_result_and_the_job_can_be_run_again(job_of):
+    folder = job_of("long")
+    process = start(folder)
+    wait_for_start(process)
+    process.kill()
+    process.communicate(timeout=20)
+    assert not is_complete(folder)
+    job_of("good")
+    assert run(folder)[0] == 0
+    assert sorted(p.name for p in (folder / "result").iterdir()) == ["half.txt", "job.json", "whole.txt"]
+
+
+def test_changed_input_is_noticed(job_of):
+    folder = job_of("good")
+    (folder.parent / "größe 1.csv").write_text("x,y,z\n1,2,4\n")
+    code, lines, _ = run(folder)
+    assert code == 2 and "has changed since the job was made" in lines[-1]["error"]
+
+
+def test_checksums_may_be_left_to_the_worker(job_of):
+    folder = job_of("good", checksums=False)
+    assert read_job(folder).inputs[0].sha256 is None
+    assert run(folder)[0] == 0
+    assert len(read_job(folder / "result").inputs[0].sha256) == 64
+
+
+def test_folder_without_a_job_is_one_sentence(tmp_path):
+    code, lines, errors = run(tmp_path / "nowhere")
+    assert code == 2 and "is not a job folder" in lines[-1]["error"] and "Traceback" not in errors
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"schema": 1}', '{"schema": 99}', '{"schema": 1, "method": "x", "inputs": 3}']
+)
+def test_damaged_job_is_one_sentence(tmp_path, content):
+    (tmp_path / "job.json").write_text(content)
+    with pytest.raises(RegistrationError, match="job.json"):
+        read_job(tmp_path)
+
+
+def test_missing_input_is_named(tmp_path):
+    with pytest.raises(RegistrationError, match="nothing.csv does not exist"):
+        make_job(tmp_path / "job", "test", {"fixed": tmp_path / "nothing.csv"}, {})
+    assert not (tmp_path / "job").exists()
+
+
+def test_same_work_is_recognized_by_content_not_by_name(tmp_path):
+    for name, text in {"a.csv": "1", "b.csv": "1", "c.csv": "2"}.items():
+        (tmp_path / name).write_text(text)
+    a, b, c = (describe("test", {"fixed": tmp_path / n}, {"o": {"k": (1, 2)}}) for n in ("a.csv", "b.csv", "c.csv"))
+    assert a.same_work(b) and not a.same_work(c)
+    assert not a.same_work(describe("test", {"fixed": tmp_path / "a.csv"}, {"o": {"k": (1, 3)}}))
+    assert not a.same_work(describe("test", {"moving": tmp_path / "a.csv"}, {"o": {"k": (1, 2)}}))
+
+
+def test_archive_key_is_part_of_the_path(tmp_path):
+    archive = tmp_path / "clouds.npz"
+    archive.write_bytes(b"123")
+    job = describe("test", {"fixed": f"{archive}:insp", "moving": f"{archive}:exp"}, {})
+    assert job.path("fixed") == f"{archive}:insp"
+    assert job.inputs[0].sha256 == job.inputs[1].sha256 == checksum(str(archive))
+    swapped = describe("test", {"fixed": f"{archive}:exp", "moving": f"{archive}:insp"}, {})
+    assert not job.same_work(swapped)
+
+
+def test_reporter_maps_parts_and_never_runs_backwards(tmp_path):
+    with open(tmp_path / "out", "w") as output:
+        report = Reporter(tmp_path / "progress.jsonl", output)
+        part = report.part(0.2, 0.6)
+        part(0.5, "half of the part")
+        report(0.1, "earlier")
+        report.close()
+    fractions = [parse(line).fraction for line in (tmp_path / "out").read_text().splitlines()]
+    assert fractions == [0.4, 0.4]
+
+
+def test_reporter_thins_fast_iterations_but_keeps_stages(tmp_path):
+    with open(tmp_path / "out", "w") as output:
+        report = Reporter(tmp_path / "progress.jsonl", output)
+        for i in range(500):
+            report(i / 500, "fast", iteration=i, loss=float("nan"))
+        report(1.0, "last stage")
+        report.close()
+    events = [parse(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert len(events) < 100 and events[-1].message == "last stage"
+    assert events[0].loss is None
+
+
+def test_reporter_told_to_stop_raises(tmp_path):
+    with open(tmp_path / "out", "w") as output:
+        report = Reporter(tmp_path / "progress.jsonl", output)
+        report.stop.set()
+        with pytest.raises(Cancelled):
+            report(0.5, "too late")
+        report.close()
+
+
+def test_lines_of_others_are_no_events():
+    for line in ("", "hello", "[1]", "3", "{}", '{"other": 1}', b"\xff\xfe"):
+        assert parse(line) is None
+    assert Event(time=10, fraction=0.25).seconds_left() == pytest.approx(30)
+    assert Event().seconds_left() is None
+
+
+def test_panel_side_imports_neither_torch_nor_numpy():
+    code = "import sys, DiffRegLib.jobs; print([m for m in ('torch', 'numpy', 'numba', 'vtk') if m in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", code], env=worker_environment(), capture_output=True, text=True)
+    assert output.stdout.strip() == "[]"
+
+
+def test_worker_command_starts_the_worker(tmp_path):
+    command = worker_command(tmp_path, python="PythonSlicer", temporary=True)
+    assert command[:4] == ["PythonSlicer", "-m", "DiffRegLib.jobs", "run"]
+    assert command[4:] == [str(tmp_path), "--attached", "--temporary"]
