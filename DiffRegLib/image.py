@@ -51,7 +51,7 @@ class _Lattice:
         return _apply(torch.linalg.inv(self.affine), world)
 
     def normalize(self, world: Tensor) -> Tensor:
-        """(..., 3) RAS mm -> torch's normalized (x, y, z), `align_corners=False`: -1 and 1 are the voxels' outer faces."""
+        """(..., 3) RAS mm -> torch's normalized (x, y, z), `align_corners=False`: -1 and 1 are the outer faces."""
         return _apply(self._world_to_normalized(), world)
 
     def _world_to_normalized(self) -> Tensor:
@@ -95,7 +95,7 @@ class Geometry(_Lattice):
 
     @classmethod
     def around(cls, points: Tensor, spacing: float, margin: float = 0.0) -> Geometry:
-        """The axis-aligned grid of `spacing` mm whose box holds the (N, 3) points (RAS mm) and `margin` mm around them."""
+        """The axis-aligned grid of `spacing` mm whose box holds (N, 3) points (RAS mm) and `margin` mm around."""
         low, high = points.double().amin(0).cpu() - margin, points.double().amax(0).cpu() + margin
         size = torch.ceil((high - low) / spacing).clamp(min=1)
         affine = torch.eye(4, dtype=torch.float64) * spacing
@@ -155,8 +155,8 @@ class Image(_Lattice):
     ) -> Tensor:
         """Values (C, ...) at points (..., 3) in RAS mm, differentiable in data and (linear) in the points.
 
-        Beyond the box that the voxels fill the value is `outside`, or that of the nearest border voxel; in the outer half
-        voxel it is the border voxel's, as in ITK.
+        Beyond the box that the voxels fill the value is `outside`, or that of the nearest border voxel; in the outer
+        half voxel it is the border voxel's, as in ITK.
         """
         normalized = self.normalize(world.to(self.device)).reshape(-1, 3).to(self.data.dtype)
         if mode == "nearest":

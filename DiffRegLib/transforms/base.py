@@ -62,7 +62,7 @@ class Transform:
         return DisplacementField(Image(field.movedim(-1, 0).contiguous(), geometry.affine))
 
     def jacobian(self, points: Tensor) -> Tensor:
-        """(..., 3, 3) derivative dT/dx at points (..., 3): row = component of T, column = component of x (dimensionless)."""
+        """(..., 3, 3) dT/dx at points (..., 3): row = component of T, column = component of x, dimensionless."""
         with torch.enable_grad():
             x = points.detach().requires_grad_()
             mapped = self(x)

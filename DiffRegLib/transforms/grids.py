@@ -33,7 +33,7 @@ class _GridTransform(Transform):
 
 
 class DisplacementField(_GridTransform):
-    """x -> x + u(x) with u (3, D, H, W) in mm, RAS components, linear between voxel centers, constant beyond the border."""
+    """x -> x + u(x) with u (3, D, H, W) in mm along R, A, S: linear between voxel centers, constant beyond."""
 
     def __call__(self, points: Tensor) -> Tensor:
         return points + self._vectors(points)
@@ -72,8 +72,8 @@ class VelocityField(_GridTransform):
 class BSpline(_GridTransform):
     """x -> x + sum of cubic B-splines times coefficients (3, D, H, W) in mm at the control points of `image`'s grid.
 
-    Inside the valid domain, control index 1 to n - 2, it is ITK's BSplineTransform of order 3; beyond it the displacement
-    fades to zero within two control spacings, where ITK cuts it off.
+    Inside the valid domain, control index 1 to n - 2, it is ITK's BSplineTransform of order 3; beyond it the
+    displacement fades to zero within two control spacings, where ITK cuts it off.
     Rueckert et al., Nonrigid registration using free-form deformations, TMI 1999.
     """
 

@@ -119,7 +119,7 @@ def _as_field(transform: Transform) -> DisplacementField:
     geometry = transform.default_geometry()
     if geometry is None:
         raise RegistrationError(
-            f"A {type(transform).__name__} has no grid of its own: sample it with displacement(geometry) before writing it."
+            f"A {type(transform).__name__} has no grid of its own: sample it with displacement(geometry) first."
         )
     return transform.displacement(geometry)
 
