@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -227,6 +229,7 @@ def _read_itk(path: Path) -> SimpleITK.Image:
         raise RegistrationError(
             f"{path} cannot be read as an image: it is truncated, damaged or of another format."
         ) from None
+    _check_whole_nifti(path, image)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() == 2:
@@ -239,6 +242,22 @@ def _read_itk(path: Path) -> SimpleITK.Image:
             f"{path} has no geometry (qform and sform are unset): set them to the scanner's coordinates."
         )
     return image
+
+
+def _check_whole_nifti(path: Path, image: SimpleITK.Image) -> None:
+    """ITK fills the rest of a truncated NIfTI file with zeros and says nothing."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return
+    expected = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * int(image.GetMetaData("bitpix")) // 8
+    size = 0
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+            while block := file.read(1 << 24):
+                size += len(block)
+    except (EOFError, OSError, zlib.error):
+        size = 0
+    if size < expected:
+        raise RegistrationError(f"{path} is truncated or damaged: copy it again from its source.")
 
 
 def _series_files(folder: Path) -> list[str]:

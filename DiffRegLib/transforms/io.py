@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
 
 ITK_SUFFIXES = (".h5", ".hdf5", ".tfm", ".txt", ".mat")
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+NIFTI_INTENT_OFFSET, NIFTI_DISPLACEMENT_VECTOR = 68, 1006
 
 
 def read_transform(path: str | Path, ras_components: bool = False) -> Transform:
-    """Reads a transform file; a displacement field's components are LPS, as ITK and Slicer take them, unless told RAS.
+    """Reads a transform file; a displacement image's vectors are taken as ITK and Slicer do.
+
+    That is RAS in a NIfTI file with intent 1006 (displacement), LPS elsewhere unless `ras_components`.
 
     Raises `RegistrationError` that names the file when it is missing, unreadable, or of a kind that is not supported.
     """
@@ -51,7 +56,7 @@ def write_transform(transform: Transform, path: str | Path) -> None:
     name = Path(path).name.lower()
     try:
         if name.endswith(IMAGE_SUFFIXES):
-            sitk.WriteImage(_displacement_to_itk(_as_field(transform), "float32"), str(path), useCompression=True)
+            _write_displacement(_as_field(transform), str(path))
         elif name.endswith(ITK_SUFFIXES):
             sitk.WriteTransform(transform_to_itk(transform), str(path))
         else:
@@ -60,6 +65,21 @@ def write_transform(transform: Transform, path: str | Path) -> None:
             )
     except RuntimeError:
         raise RegistrationError(f"{path} cannot be written: check folder, permission and disk space.") from None
+
+
+def _write_displacement(field: DisplacementField, path: str) -> None:
+    """A displacement image; in NIfTI with intent 1006, whose components are RAS: ITK and Slicer turn them on reading."""
+    import SimpleITK as sitk
+
+    nifti = path.lower().endswith((".nii", ".nii.gz"))
+    sitk.WriteImage(to_itk(field.image if nifti else _flipped(field.image)), path, useCompression=True)
+    if nifti:
+        opener = gzip.open if path.lower().endswith(".gz") else open
+        with opener(path, "rb") as file:
+            content = bytearray(file.read())
+        struct.pack_into("=h", content, NIFTI_INTENT_OFFSET, NIFTI_DISPLACEMENT_VECTOR)
+        with opener(path, "wb") as file:
+            file.write(content)
 
 
 def transform_from_itk(itk: SimpleITK.Transform) -> Transform:
@@ -108,7 +128,7 @@ def transform_to_itk(transform: Transform) -> SimpleITK.Transform:
         return sitk.BSplineTransform(
             [sitk.VectorIndexSelectionCast(coefficients, c, sitk.sitkFloat64) for c in range(3)], 3
         )
-    return sitk.DisplacementFieldTransform(_displacement_to_itk(_as_field(transform), "float64"))
+    return sitk.DisplacementFieldTransform(to_itk(_flipped(_as_field(transform).image), "float64"))
 
 
 def _as_field(transform: Transform) -> DisplacementField:
@@ -134,7 +154,3 @@ def _displacement_from_itk(itk: SimpleITK.Image, ras_components: bool) -> Displa
         raise RegistrationError("it is not a 3D image with 3 components a voxel: give a displacement field.")
     image = from_itk(itk)
     return DisplacementField(image if ras_components else _flipped(image))
-
-
-def _displacement_to_itk(field: DisplacementField, dtype: str) -> SimpleITK.Image:
-    return to_itk(_flipped(field.image), dtype)
