@@ -1,4 +1,4 @@
-"""Images and grids in patient space: a tensor with the affine from voxel index (i, j, k) to RAS mm."""
+"""Images in patient space: a tensor with the affine from voxel index (i, j, k) to RAS mm; their files."""
 
 from __future__ import annotations
 
@@ -13,110 +13,16 @@ from torch import Tensor
 
 from DiffRegLib import ops
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import LPS, Geometry, Lattice, checked_affine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import SimpleITK
 
-LPS = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
-"""(4, 4) flip between RAS and LPS; it is its own inverse."""
-
-
-class _Lattice:
-    """What an image and a bare grid share: voxel (i, j, k) runs along (W, H, D); the affine maps it to RAS mm."""
-
-    shape: tuple[int, int, int]
-    affine: Tensor
-
-    @property
-    def spacing(self) -> Tensor:
-        """(3,) float64 voxel size in mm along i, j, k."""
-        return self.affine[:3, :3].norm(dim=0)
-
-    @property
-    def center(self) -> Tensor:
-        """(3,) float64 RAS mm of the middle of the grid."""
-        return self.to_world((self.size - 1) / 2)
-
-    @property
-    def size(self) -> Tensor:
-        """(3,) float64 number of voxels along i, j, k."""
-        return torch.tensor(self.shape[::-1], dtype=torch.float64)
-
-    def to_world(self, index: Tensor) -> Tensor:
-        """(..., 3) voxel index (i, j, k) -> RAS mm."""
-        return _apply(self.affine, index)
-
-    def to_voxel(self, world: Tensor) -> Tensor:
-        """(..., 3) RAS mm -> continuous voxel index (i, j, k)."""
-        return _apply(torch.linalg.inv(self.affine), world)
-
-    def normalize(self, world: Tensor) -> Tensor:
-        """(..., 3) RAS mm -> torch's normalized (x, y, z), `align_corners=False`: -1 and 1 are the outer faces."""
-        return _apply(self._world_to_normalized(), world)
-
-    def _world_to_normalized(self) -> Tensor:
-        scale = torch.diag(torch.cat((2 / self.size, torch.ones(1, dtype=torch.float64))))
-        scale[:3, 3] = 1 / self.size - 1
-        return scale @ torch.linalg.inv(self.affine)
-
-    def contains(self, world: Tensor) -> Tensor:
-        """(...,) bool: is the point (RAS mm) inside the box that the voxels fill?"""
-        return (self.normalize(world).abs() <= 1).all(-1)
-
-    def grid(self, device: torch.device | str = "cpu") -> Tensor:
-        """(D, H, W, 3) float32 RAS mm of the voxel centers."""
-        axes = [torch.arange(n, dtype=torch.float32, device=device) for n in self.shape]
-        k, j, i = torch.meshgrid(*axes, indexing="ij")
-        return self.to_world(torch.stack((i, j, k), -1))
-
-    def corners(self) -> Tensor:
-        """(8, 3) float64 RAS mm of the corners of the box that the voxels fill."""
-        unit = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
-        return self.to_world(unit * self.size - 0.5)
-
-
-def _apply(matrix: Tensor, points: Tensor) -> Tensor:
-    matrix = matrix.to(points)
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Geometry(_Lattice):
-    """A grid without data: shape (D, H, W) and the (4, 4) float64 affine from index (i, j, k) to RAS mm."""
-
-    shape: tuple[int, int, int]
-    affine: Tensor
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
-        object.__setattr__(self, "affine", _checked_affine(self.affine))
-        if len(self.shape) != 3 or min(self.shape) < 1:
-            raise RegistrationError(f"A grid needs three sizes of at least 1, not {self.shape}: correct its shape.")
-
-    @classmethod
-    def around(cls, points: Tensor, spacing: float, margin: float = 0.0) -> Geometry:
-        """The axis-aligned grid of `spacing` mm whose box holds (N, 3) points (RAS mm) and `margin` mm around."""
-        low, high = points.double().amin(0).cpu() - margin, points.double().amax(0).cpu() + margin
-        size = torch.ceil((high - low) / spacing).clamp(min=1)
-        affine = torch.eye(4, dtype=torch.float64) * spacing
-        affine[3, 3] = 1
-        affine[:3, 3] = (low + high) / 2 - (size - 1) / 2 * spacing
-        return cls(tuple(int(n) for n in size.flip(0)), affine)
-
-    def resized(self, spacing: float) -> Geometry:
-        """The grid that fills the same box, to less than a voxel, with voxels of about `spacing` mm."""
-        factor = spacing / self.spacing
-        size = torch.ceil(self.size / factor - 1e-6).clamp(min=1)
-        affine = self.affine.clone()
-        affine[:3, :3] *= self.size / size
-        affine[:3, 3] = self.to_world(self.size / size / 2 - 0.5)
-        return Geometry(tuple(int(n) for n in size.flip(0)), affine)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Image(_Lattice):
+class Image(Lattice):
     """`data` (C, D, H, W) float32 on a grid; `affine` (4, 4) float64 from voxel index (i, j, k) to RAS mm.
 
     Label maps hold whole numbers. Raises `RegistrationError` for another number of dimensions or a singular affine.
@@ -130,7 +36,7 @@ class Image(_Lattice):
             raise RegistrationError(
                 f"An image is (C, D, H, W) and not empty, not {tuple(self.data.shape)}: reshape it."
             )
-        object.__setattr__(self, "affine", _checked_affine(self.affine))
+        object.__setattr__(self, "affine", checked_affine(self.affine))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -179,7 +85,7 @@ class Image(_Lattice):
 
     def resample(
         self,
-        like: _Lattice,
+        like: Lattice,
         transform: Callable[[Tensor], Tensor] | None = None,
         mode: Literal["linear", "nearest"] = "linear",
         outside: float | Literal["border"] = 0.0,
@@ -192,18 +98,6 @@ class Image(_Lattice):
             points = like.to_world(torch.stack((i, j, torch.full_like(i, k)), -1).float()).to(self.device)
             slices.append(self.sample(transform(points) if transform else points, mode, outside))
         return Image(torch.stack(slices, 1), like.affine)
-
-
-def _checked_affine(affine: Tensor) -> Tensor:
-    affine = torch.as_tensor(affine, dtype=torch.float64).cpu()
-    if affine.shape != (4, 4) or not affine.isfinite().all():
-        raise RegistrationError("The affine of an image must be a finite 4 x 4 matrix: repair the image's geometry.")
-    lengths = affine[:3, :3].norm(dim=0)
-    if (lengths < 1e-9).any() or abs(torch.linalg.det(affine[:3, :3] / lengths)) < 1e-6:
-        raise RegistrationError(
-            "The geometry is singular (two axes coincide or a spacing is 0): repair spacing and direction."
-        )
-    return affine
 
 
 def read_image(path: str | Path) -> Image:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Geometry, Image
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
 
 if TYPE_CHECKING:
     from DiffRegLib.transforms.grids import DisplacementField

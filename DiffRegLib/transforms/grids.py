@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Geometry, Image
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
 from DiffRegLib.transforms.base import Transform
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from DiffRegLib.image import Geometry, Image
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
 from DiffRegLib.transforms.base import CHUNK, Transform
 from DiffRegLib.transforms.grids import DisplacementField
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import LPS, Image, from_itk, to_itk
+from DiffRegLib.geometry import LPS
+from DiffRegLib.image import Image, from_itk, to_itk
 from DiffRegLib.transforms.base import Composite, Transform
 from DiffRegLib.transforms.grids import BSpline, DisplacementField, VelocityField
 from DiffRegLib.transforms.linear import Affine
@@ -68,7 +69,7 @@ def write_transform(transform: Transform, path: str | Path) -> None:
 
 
 def _write_displacement(field: DisplacementField, path: str) -> None:
-    """A displacement image; in NIfTI with intent 1006, whose components are RAS: ITK and Slicer turn them on reading."""
+    """A displacement image; in NIfTI with intent 1006, components RAS: ITK and Slicer turn them on reading."""
     import SimpleITK as sitk
 
     nifti = path.lower().endswith((".nii", ".nii.gz"))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Geometry
+from DiffRegLib.geometry import Geometry
 from DiffRegLib.transforms.base import Transform
 
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from DiffRegLib.image import Geometry, Image
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
 from DiffRegLib.transforms import rotation_matrix
 
 
