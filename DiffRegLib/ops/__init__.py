@@ -3,6 +3,7 @@
 They speak normalized coordinates: (x, y, z) in [-1, 1] with torch's `align_corners=False`, zero outside the grid.
 """
 
+from DiffRegLib.ops.backend import available, last_backend
 from DiffRegLib.ops.points import sample, splat
 
-__all__ = ["sample", "splat"]
+__all__ = ["available", "last_backend", "sample", "splat"]

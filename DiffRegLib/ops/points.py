@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from DiffRegLib.ops import backend as backends
 from DiffRegLib.ops.reference import gather_reference, sample_reference, splat_reference
 
 
@@ -63,17 +64,20 @@ def _check(points: Tensor, other: Tensor, name: str, dimensions: int) -> None:
 
 @torch.library.custom_op("diffreg::sample", mutates_args=())
 def _sample(volume: Tensor, points: Tensor, backend: str) -> Tensor:
-    return sample_reference(volume, points)
+    kernels = backends.kernels("sample", backend, "points", volume, points)
+    return sample_reference(volume, points) if kernels is None else kernels.sample(volume, points)
 
 
 @torch.library.custom_op("diffreg::splat", mutates_args=())
 def _splat(points: Tensor, values: Tensor, shape: list[int], backend: str) -> Tensor:
-    return splat_reference(points, values, tuple(shape))
+    kernels = backends.kernels("splat", backend, "points", values, points)
+    return (splat_reference if kernels is None else kernels.splat)(points, values, tuple(shape))
 
 
 @torch.library.custom_op("diffreg::gather", mutates_args=())
 def _gather(volume: Tensor, points: Tensor, weights: Tensor, backend: str) -> tuple[Tensor, Tensor]:
-    return gather_reference(volume, points, weights)
+    kernels = backends.kernels("gather", backend, "points", volume, points, weights)
+    return (gather_reference if kernels is None else kernels.gather)(volume, points, weights)
 
 
 @_sample.register_fake
