@@ -1,0 +1,37 @@
+# The two commands of the README, `make demo` and `make test`, set up all that they need in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := torch==2.13.0
+DEMO := demo-output
+
+.PHONY: setup demo test lint library panels clean
+
+setup: .venv/ready
+
+# torch first: asked for by another package, pip would take its newest build with gigabytes of CUDA
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	echo "$(TORCH)" > .venv/constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint .venv/constraints.txt --editable ".[dev,host]"
+	$(BIN)/python -c "import torch, DiffRegLib; assert torch.__version__.split('+')[0] == '$(TORCH:torch==%=%)', torch.__version__"
+	touch $@
+
+demo: setup
+	$(BIN)/python -m Testing.demo $(DEMO)
+
+test: lint library panels
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+library: setup
+	$(BIN)/python -m pytest Testing/library
+
+panels: setup
+	$(BIN)/python -m pytest Testing/panels
+
+clean:
+	rm -rf .venv $(DEMO) build
