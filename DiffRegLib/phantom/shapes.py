@@ -37,8 +37,6 @@ class Ellipsoid:
         half = (math.hypot(c * a, s * d), b, math.hypot(s * a, c * d))
         corners = [tuple(m + sign * h for m, h in zip(self.center, half, strict=True)) for sign in (-1, 1)]
         return corners[0], corners[1]
-            m + h for m, h in zip(self.center, half, strict=True)
-        )
 
     def to_local(self, points: Tensor) -> Tensor:
         """(..., 3) RAS mm -> coordinates along the half axes, mm from the center."""
