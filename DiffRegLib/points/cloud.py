@@ -99,7 +99,7 @@ def _check_units(points: Tensor, name: str) -> None:
     largest = float(extent.max())
     if largest < SMALLEST_EXTENT:
         raise RegistrationError(
-            f"{name} is only {largest:.3g} mm wide, so it seems to be in meters: convert its coordinates to millimeters."
+            f"{name} is only {largest:.3g} mm wide, so it seems to be in meters: convert it to RAS millimeters."
         )
     if float(points.abs().max()) > LARGEST_COORDINATE:
         raise RegistrationError(

@@ -1,0 +1,172 @@
+"""Surface and point files of VTK (.vtk .vtp .ply .stl) in RAS mm, with the frame stated as 3D Slicer states it.
+
+Slicer writes SPACE=LPS or SPACE=RAS into the header (.vtk, .stl), a comment (.ply) or the field data (.vtp), and
+takes a file that says nothing for LPS (vtkMRMLModelStorageNode since Slicer 4.11). So do these functions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from DiffRegLib.errors import RegistrationError
+
+SUFFIXES = (".vtk", ".vtp", ".ply", ".stl")
+HEADER = "DiffReg. SPACE=LPS"
+
+
+def read_polydata(path: str | Path) -> Any:
+    """The vtkPolyData of a file, its points in RAS mm.
+
+    Raises `RegistrationError` for a missing, truncated or empty file and for one that holds no points.
+    """
+    import vtk
+
+    path = Path(path)
+    if not path.is_file():
+        raise RegistrationError(f"{path} does not exist: check the path.")
+    reader = _reader(path)
+    errors: list[str] = []
+    reader.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
+    shown = vtk.vtkObject.GetGlobalWarningDisplay()
+    vtk.vtkObject.GlobalWarningDisplayOff()
+    try:
+        reader.SetFileName(str(path))
+        reader.Update()
+        polydata = reader.GetOutput()
+    finally:
+        vtk.vtkObject.SetGlobalWarningDisplay(shown)
+    if errors or polydata is None or polydata.GetNumberOfPoints() == 0:
+        raise RegistrationError(f"{path} cannot be read as a surface: it is truncated, empty or not of its type.")
+    return polydata if _space(reader, polydata, path) == "RAS" else _flipped(polydata)
+
+
+def write_polydata(polydata: Any, path: str | Path) -> None:
+    """Writes a vtkPolyData in RAS mm as LPS, and says so in the file; the suffix chooses the format."""
+    import vtk
+
+    path = Path(path)
+    suffix = _suffix(path)
+    data = _flipped(polydata)
+    if suffix == ".vtp":
+        space = vtk.vtkStringArray()
+        space.SetName("SPACE")
+        space.InsertNextValue("LPS")
+        data.GetFieldData().AddArray(space)
+        writer = vtk.vtkXMLPolyDataWriter()
+    elif suffix == ".ply":
+        writer = vtk.vtkPLYWriter()
+        writer.AddComment("SPACE=LPS")
+    elif suffix == ".stl":
+        writer = vtk.vtkSTLWriter()
+        writer.SetHeader(HEADER)
+        writer.SetFileTypeToBinary()
+    else:
+        writer = vtk.vtkPolyDataWriter()
+        writer.SetFileVersion(42)
+        writer.SetHeader(HEADER)
+        writer.SetFileTypeToBinary()
+    shown = vtk.vtkObject.GetGlobalWarningDisplay()
+    vtk.vtkObject.GlobalWarningDisplayOff()
+    try:
+        writer.SetInputData(data)
+        writer.SetFileName(str(path))
+        written = writer.Write()
+    finally:
+        vtk.vtkObject.SetGlobalWarningDisplay(shown)
+    if not written or not path.is_file():
+        raise RegistrationError(f"{path} cannot be written: choose a folder that exists and is writable.")
+
+
+def vertices(polydata: Any) -> np.ndarray:
+    """(N, 3) float64: the points of a vtkPolyData."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    return vtk_to_numpy(polydata.GetPoints().GetData()).astype(np.float64).reshape(-1, 3)
+
+
+def triangles(polydata: Any) -> np.ndarray:
+    """(M, 3) int64: vertex indices of the surface, polygons and strips cut into triangles; M = 0 for mere points."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    cutter = vtk.vtkTriangleFilter()
+    cutter.SetInputData(polydata)
+    cutter.PassVertsOff()
+    cutter.PassLinesOff()
+    cutter.Update()
+    cells = cutter.GetOutput().GetPolys()
+    if cells.GetNumberOfCells() == 0:
+        return np.zeros((0, 3), dtype=np.int64)
+    return vtk_to_numpy(cells.GetConnectivityArray()).astype(np.int64).reshape(-1, 3)
+
+
+def with_vertices(polydata: Any, points: np.ndarray) -> Any:
+    """The same mesh with its points (N, 3) moved; stored normals are dropped, since they no longer hold."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    moved = vtk.vtkPolyData()
+    moved.DeepCopy(polydata)
+    array = vtk.vtkPoints()
+    array.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
+    moved.SetPoints(array)
+    moved.GetPointData().SetNormals(None)
+    moved.GetCellData().SetNormals(None)
+    return moved
+
+
+def _flipped(polydata: Any) -> Any:
+    """LPS to RAS or back."""
+    import vtk
+
+    turn = vtk.vtkTransform()
+    turn.Scale(-1, -1, 1)
+    move = vtk.vtkTransformPolyDataFilter()
+    move.SetTransform(turn)
+    move.SetInputData(polydata)
+    move.Update()
+    result = vtk.vtkPolyData()
+    result.ShallowCopy(move.GetOutput())
+    return result
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise RegistrationError(f"{path} is not a surface file: use one of {', '.join(SUFFIXES)}.")
+    return suffix
+
+
+def _reader(path: Path) -> Any:
+    import vtk
+
+    suffix = _suffix(path)
+    if suffix == ".vtk":
+        reader = vtk.vtkPolyDataReader()
+        reader.SetFileName(str(path))
+        if not reader.IsFilePolyData():
+            raise RegistrationError(f"{path} holds no polygonal surface: save it as vtkPolyData.")
+        reader.ReadAllScalarsOn()
+        reader.ReadAllFieldsOn()
+        return reader
+    readers = {".vtp": vtk.vtkXMLPolyDataReader, ".ply": vtk.vtkPLYReader, ".stl": vtk.vtkSTLReader}
+    return readers[suffix]()
+
+
+def _space(reader: Any, polydata: Any, path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix == ".vtp":
+        array = polydata.GetFieldData().GetAbstractArray("SPACE")
+        stated = array.GetValue(0) if array is not None and array.GetNumberOfValues() else ""
+        polydata.GetFieldData().RemoveArray("SPACE")
+        return "RAS" if "RAS" in stated else "LPS"
+    if suffix == ".ply":
+        comments = reader.GetComments()
+        lines = [comments.GetValue(i) for i in range(comments.GetNumberOfValues())]
+    else:
+        lines = [reader.GetHeader() or ""]
+    stated = next((line for line in lines if "SPACE=RAS" in line or "SPACE=LPS" in line), "")
+    return "RAS" if "SPACE=RAS" in stated else "LPS"
