@@ -69,7 +69,7 @@ class Lattice:
 
 def _apply(matrix: Tensor, points: Tensor) -> Tensor:
     matrix = matrix.to(points)
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
+    return torch.nn.functional.linear(points, matrix[:3, :3], matrix[:3, 3])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ class Affine(Transform):
 
     def __call__(self, points: Tensor) -> Tensor:
         matrix = self.matrix.to(points)
-        return points @ matrix[:3, :3].T + matrix[:3, 3]
+        return torch.nn.functional.linear(points, matrix[:3, :3], matrix[:3, 3])
 
     def __matmul__(self, inner: Transform) -> Transform:
         if isinstance(inner, Affine):
