@@ -170,3 +170,33 @@ def _space(reader: Any, polydata: Any, path: Path) -> str:
         lines = [reader.GetHeader() or ""]
     stated = next((line for line in lines if "SPACE=RAS" in line or "SPACE=LPS" in line), "")
     return "RAS" if "SPACE=RAS" in stated else "LPS"
+
+
+def from_points(points: np.ndarray, arrays: dict[str, np.ndarray]) -> Any:
+    """A vtkPolyData of mere points (N, 3), each a vertex cell, with named (N,) point arrays."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+
+    result = vtk.vtkPolyData()
+    places = vtk.vtkPoints()
+    places.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))
+    result.SetPoints(places)
+    cells = vtk.vtkCellArray()
+    layout = np.column_stack([np.ones(len(points), np.int64), np.arange(len(points), dtype=np.int64)])
+    cells.SetCells(len(points), numpy_to_vtkIdTypeArray(np.ascontiguousarray(layout.ravel()), deep=True))
+    result.SetVerts(cells)
+    for name, values in arrays.items():
+        array = numpy_to_vtk(np.ascontiguousarray(values), deep=True)
+        array.SetName(name)
+        result.GetPointData().AddArray(array)
+    return result
+
+
+def point_array(polydata: Any, name: str) -> np.ndarray | None:
+    """The (N,) float64 point array of that name, or None."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    array = polydata.GetPointData().GetArray(name)
+    if array is None or array.GetNumberOfComponents() != 1:
+        return None
+    return vtk_to_numpy(array).astype(np.float64)

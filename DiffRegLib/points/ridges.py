@@ -27,7 +27,8 @@ def tubeness(h: dict[str, Tensor], sigma: float) -> Tensor:
     """(N,) >= 0, HU: how much brighter than its surroundings a tube is in both directions across it.
 
     The scale-normalized middle eigenvalue: the weaker of the two curvatures across the tube, so that plates (fissures,
-    walls) give nothing, and branchings do not break (Sato et al., Three-dimensional multi-scale line filter, MedIA 1998).
+    walls) give nothing, and branchings do not break (Sato et al., Three-dimensional multi-scale line filter,
+    Medical Image Analysis 1998).
     """
     _, middle, _ = eigenvalues(h)
     return (-middle * sigma**2).clamp(min=0)
