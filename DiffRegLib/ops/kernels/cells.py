@@ -1,5 +1,7 @@
 """What all kernels know of a trilinear cell; called by those for the CPU and by those for CUDA.
 
+None of these takes an array: numba would count references around every call in the innermost loops.
+
 numba caches a caller by the date of its own file alone: after a change here, touch the files that import this one.
 """
 
@@ -10,6 +12,8 @@ from DiffRegLib.ops.kernels.compiling import jit
 f32 = np.float32
 i32 = np.int32
 u32 = np.uint32
+u64 = np.uint64
+NOWHERE = u64(2**64 - 1)
 
 
 @jit
@@ -21,47 +25,47 @@ def voxel_coordinate(p, n):
 
 
 @jit
-def read(flat, i, j, k, depth, height, width):
-    """The voxel, or zero outside the grid."""
+def cell_of(px, py, pz, depth, height, width):
+    """The cell of a normalized point: its lowest voxel (i,j,k), and the fractions of a voxel beyond it."""
+    x, y, z = voxel_coordinate(px, f32(width)), voxel_coordinate(py, f32(height)), voxel_coordinate(pz, f32(depth))
+    i, j, k = i32(np.floor(x)), i32(np.floor(y)), i32(np.floor(z))
+    return i, j, k, x - f32(i), y - f32(j), z - f32(k)
+
+
+@jit
+def is_inside(i, j, k, depth, height, width):
+    """Whether all eight voxels of the cell (i,j,k) are in the grid."""
+    return u32(i) < u32(width - 1) and u32(j) < u32(height - 1) and u32(k) < u32(depth - 1)
+
+
+@jit
+def flat_index(i, j, k, height, width):
+    """Place of a voxel of the grid in its flat array."""
+    return u64(u32((u32(k) * u32(height) + u32(j)) * u32(width) + u32(i)))
+
+
+@jit
+def corner(number, i, j, k, depth, height, width):
+    """Place of one of the eight voxels of a cell (bits of `number`: z y x), or u64(-1) outside the grid."""
+    i, j, k = i + (number & 1), j + ((number >> 1) & 1), k + (number >> 2)
     if 0 <= i < width and 0 <= j < height and 0 <= k < depth:
-        return f32(flat[(k * height + j) * width + i])
-    return f32(0)
+        return flat_index(i, j, k, height, width)
+    return NOWHERE
 
 
 @jit
-def corners(flat, i, j, k, depth, height, width):
-    """The eight voxels of the cell (i,j,k), x fastest."""
-    if u32(i) < u32(width - 1) and u32(j) < u32(height - 1) and u32(k) < u32(depth - 1):
-        a = u32((u32(k) * u32(height) + u32(j)) * u32(width) + u32(i))
-        b = u32(a + u32(width))
-        c = u32(a + u32(height * width))
-        d = u32(c + u32(width))
-        return (
-            f32(flat[a]),
-            f32(flat[u32(a + u32(1))]),
-            f32(flat[b]),
-            f32(flat[u32(b + u32(1))]),
-            f32(flat[c]),
-            f32(flat[u32(c + u32(1))]),
-            f32(flat[d]),
-            f32(flat[u32(d + u32(1))]),
-        )
-    return (
-        read(flat, i, j, k, depth, height, width),
-        read(flat, i + 1, j, k, depth, height, width),
-        read(flat, i, j + 1, k, depth, height, width),
-        read(flat, i + 1, j + 1, k, depth, height, width),
-        read(flat, i, j, k + 1, depth, height, width),
-        read(flat, i + 1, j, k + 1, depth, height, width),
-        read(flat, i, j + 1, k + 1, depth, height, width),
-        read(flat, i + 1, j + 1, k + 1, depth, height, width),
-    )
+def hat(number, x, y, z):
+    """Weights along x, y and z of a corner of a cell at the fractions x, y, z, and the signs of their slopes."""
+    one = f32(1)
+    u, du = (x, one) if number & 1 else (one - x, -one)
+    v, dv = (y, one) if number & 2 else (one - y, -one)
+    w, dw = (z, one) if number & 4 else (one - z, -one)
+    return u, v, w, du, dv, dw
 
 
 @jit
-def interpolate(cell, x, y, z):
+def interpolate(a0, a1, b0, b1, c0, c1, d0, d1, x, y, z):
     """Value and voxel gradient of the trilinear function of a cell at the fractions x, y, z."""
-    a0, a1, b0, b1, c0, c1, d0, d1 = cell
     da, db, dc, dd = a1 - a0, b1 - b0, c1 - c0, d1 - d0
     a, b, c, d = a0 + x * da, b0 + x * db, c0 + x * dc, d0 + x * dd
     near, far = a + y * (b - a), c + y * (d - c)

@@ -12,7 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.ops.kernels.cells import corners, f32, i32, interpolate, u32, voxel_coordinate
+from DiffRegLib.ops.kernels.cells import (
+    NOWHERE,
+    cell_of,
+    corner,
+    f32,
+    flat_index,
+    hat,
+    i32,
+    interpolate,
+    is_inside,
+    u32,
+    u64,
+    voxel_coordinate,
+)
 from DiffRegLib.ops.kernels.compiling import jit
 from DiffRegLib.ops.threads import in_parallel, spans
 
@@ -56,70 +69,74 @@ def _unsort(records, lo, hi, slots, values, slopes):
 
 
 @jit
-def _add(grid, i, j, k, depth, height, width, value):
-    if 0 <= i < width and 0 <= j < height and 0 <= k < depth:
-        grid[(k * height + j) * width + i] += value
-
-
-@jit
-def _splat_one(grid, i, j, k, x, y, z, depth, height, width, value):
-    one = f32(1)
-    near, far = value * (one - z), value * z
-    a, b, c, d = near * (one - y), near * y, far * (one - y), far * y
-    if u32(i) < u32(width - 1) and u32(j) < u32(height - 1) and u32(k) < u32(depth - 1):
-        p = u32((u32(k) * u32(height) + u32(j)) * u32(width) + u32(i))
-        q = u32(p + u32(height * width))
-        grid[p] += a * (one - x)
-        grid[u32(p + u32(1))] += a * x
-        p = u32(p + u32(width))
-        grid[p] += b * (one - x)
-        grid[u32(p + u32(1))] += b * x
-        grid[q] += c * (one - x)
-        grid[u32(q + u32(1))] += c * x
-        q = u32(q + u32(width))
-        grid[q] += d * (one - x)
-        grid[u32(q + u32(1))] += d * x
-    else:
-        for upper in range(2):
-            u = x if upper else one - x
-            _add(grid, i + upper, j, k, depth, height, width, a * u)
-            _add(grid, i + upper, j + 1, k, depth, height, width, b * u)
-            _add(grid, i + upper, j, k + 1, depth, height, width, c * u)
-            _add(grid, i + upper, j + 1, k + 1, depth, height, width, d * u)
-
-
-@jit
-def _splat_slabs(records, slab_start, slabs, grid, shape):
+def _splat_slabs(records, slab_start, slabs, grid, channels, shape):
     depth, height, width = shape
-    for slab in slabs:
-        for n in range(slab_start[slab], slab_start[slab + 1]):
-            x = voxel_coordinate(records[n, 0], f32(width))
-            y = voxel_coordinate(records[n, 1], f32(height))
-            z = voxel_coordinate(records[n, 2], f32(depth))
-            i, j, k = i32(np.floor(x)), i32(np.floor(y)), i32(np.floor(z))
-            x, y, z = x - f32(i), y - f32(j), z - f32(k)
-            for c in range(grid.shape[0]):
-                _splat_one(grid[c], i, j, k, x, y, z, depth, height, width, records[n, 3 + c])
+    one, step = f32(1), u64(1)
+    for s in range(slabs.shape[0]):
+        for n in range(slab_start[slabs[s]], slab_start[slabs[s] + 1]):
+            i, j, k, x, y, z = cell_of(records[n, 0], records[n, 1], records[n, 2], depth, height, width)
+            inside = is_inside(i, j, k, depth, height, width)
+            for channel in range(channels):
+                value = records[n, 3 + channel]
+                start = u64(channel) * u64(depth * height * width)
+                if inside:
+                    near, far = value * (one - z), value * z
+                    a, b, c, d = near * (one - y), near * y, far * (one - y), far * y
+                    p = start + flat_index(i, j, k, height, width)
+                    q = p + u64(height * width)
+                    grid[p] += a * (one - x)
+                    grid[p + step] += a * x
+                    p += u64(width)
+                    grid[p] += b * (one - x)
+                    grid[p + step] += b * x
+                    grid[q] += c * (one - x)
+                    grid[q + step] += c * x
+                    q += u64(width)
+                    grid[q] += d * (one - x)
+                    grid[q + step] += d * x
+                    continue
+                for number in range(8):
+                    p = corner(number, i, j, k, depth, height, width)
+                    if p != NOWHERE:
+                        u, v, w, _, _, _ = hat(number, x, y, z)
+                        grid[start + p] += value * u * v * w
 
 
 @jit
-def _gather_range(records, lo, hi, volume, shape, slopes):
+def _gather_range(records, lo, hi, volume, channels, shape, slopes):
     """Replaces each record's weights by its samples and, if wanted, its point by the slope."""
     depth, height, width = shape
+    step, row, plane = u64(1), u64(width), u64(height * width)
     for n in range(lo, hi):
-        x = voxel_coordinate(records[n, 0], f32(width))
-        y = voxel_coordinate(records[n, 1], f32(height))
-        z = voxel_coordinate(records[n, 2], f32(depth))
-        i, j, k = i32(np.floor(x)), i32(np.floor(y)), i32(np.floor(z))
-        x, y, z = x - f32(i), y - f32(j), z - f32(k)
+        i, j, k, x, y, z = cell_of(records[n, 0], records[n, 1], records[n, 2], depth, height, width)
+        inside = is_inside(i, j, k, depth, height, width)
         sx = sy = sz = f32(0)
-        for c in range(volume.shape[0]):
-            value, dx, dy, dz = interpolate(corners(volume[c], i, j, k, depth, height, width), x, y, z)
-            weight = records[n, 3 + c]
+        for channel in range(channels):
+            start = u64(channel) * u64(depth * height * width)
+            value = dx = dy = dz = f32(0)
+            if inside:
+                a = start + flat_index(i, j, k, height, width)
+                b, c = a + row, a + plane
+                d = c + row
+                value, dx, dy, dz = interpolate(
+                    volume[a], volume[a + step], volume[b], volume[b + step],
+                    volume[c], volume[c + step], volume[d], volume[d + step], x, y, z,
+                )  # fmt: skip
+            else:
+                for number in range(8):
+                    p = corner(number, i, j, k, depth, height, width)
+                    if p != NOWHERE:
+                        u, v, w, du, dv, dw = hat(number, x, y, z)
+                        voxel = volume[start + p]
+                        value += voxel * u * v * w
+                        dx += voxel * du * v * w
+                        dy += voxel * u * dv * w
+                        dz += voxel * u * v * dw
+            weight = records[n, 3 + channel]
             sx += weight * dx
             sy += weight * dy
             sz += weight * dz
-            records[n, 3 + c] = value
+            records[n, 3 + channel] = value
         if slopes:
             records[n, 0] = sx * (f32(0.5) * f32(width))
             records[n, 1] = sy * (f32(0.5) * f32(height))
@@ -154,19 +171,21 @@ def _groups(slab_start, parity):
 
 def _splat_item(points, values, grid, shape):
     records, _, slab_start = _binned(points, values, shape)
+    channels = len(values)
     for parity in (0, 1):
         if len(slab_start) > parity + 1:
             in_parallel(
-                lambda slabs: _splat_slabs(records, slab_start, slabs, grid, shape), _groups(slab_start, parity)
+                lambda slabs: _splat_slabs(records, slab_start, slabs, grid, channels, shape),
+                _groups(slab_start, parity),
             )
 
 
 def _gather_item(points, weights, volume, shape, values, slopes):
     """Writes the samples (C,N), and unless `slopes` is empty their weighted gradient (N,3)."""
     records, slots, _ = _binned(points, weights, shape)
-    wanted = slopes.shape[0] > 0
+    channels, wanted = len(weights), slopes.shape[0] > 0
     parts = spans(points.shape[0], CHUNK)
-    in_parallel(lambda part: _gather_range(records, *part, volume, shape, wanted), parts)
+    in_parallel(lambda part: _gather_range(records, *part, volume, channels, shape, wanted), parts)
     in_parallel(lambda part: _unsort(records, *part, slots, values, slopes), parts)
 
 
@@ -177,7 +196,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 def splat(points: Tensor, values: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """The grid (B,C,D,H,W) of values (B,C,N) at points (B,N,3)."""
     grid = torch.zeros(*values.shape[:2], *shape)
-    for item in zip(_array(points), _array(values), grid.flatten(2).numpy(), strict=True):
+    for item in zip(_array(points), _array(values), grid.flatten(1).numpy(), strict=True):
         _splat_item(*item, shape)
     return grid
 
@@ -185,7 +204,7 @@ def splat(points: Tensor, values: Tensor, shape: tuple[int, int, int]) -> Tensor
 def sample(volume: Tensor, points: Tensor) -> Tensor:
     """The values (B,C,N) of a volume (B,C,D,H,W) at points (B,N,3)."""
     values, no_slopes = torch.empty(*volume.shape[:2], points.shape[1]), np.empty((0, 3), np.float32)
-    for place, source, target in zip(_array(points), _array(volume.flatten(2)), values.numpy(), strict=True):
+    for place, source, target in zip(_array(points), _array(volume.flatten(1)), values.numpy(), strict=True):
         _gather_item(place, target, source, tuple(volume.shape[2:]), target, no_slopes)
     return values
 
@@ -193,7 +212,7 @@ def sample(volume: Tensor, points: Tensor) -> Tensor:
 def gather(volume: Tensor, points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Samples (B,C,N), and the gradient (B,N,3) to the points of their sum weighted by `weights` (B,C,N)."""
     values, slopes = torch.empty_like(weights, memory_format=torch.contiguous_format), torch.empty(points.shape)
-    arrays = (_array(points), _array(weights), _array(volume.flatten(2)), values.numpy(), slopes.numpy())
+    arrays = (_array(points), _array(weights), _array(volume.flatten(1)), values.numpy(), slopes.numpy())
     for place, weight, source, target, slope in zip(*arrays, strict=True):
         _gather_item(place, weight, source, tuple(volume.shape[2:]), target, slope)
     return values, slopes
