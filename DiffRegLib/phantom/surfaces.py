@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,6 +59,13 @@ def extract_surface(organ: Tissue, spacing: float) -> Surface:
     faces = torch.tensor(faces.copy(), dtype=torch.int64)
     surface = Surface(_pulled_onto(lambda p: organ.solid(p, spacing), geometry.to_world(kji.flip(-1))), faces)
     return surface if surface.volume > 0 else Surface(surface.vertices, faces.flip(-1))
+
+
+def write_surface(surface: Surface, path: str | Path) -> None:
+    """Writes `.vtp`, `.vtk`, `.ply` or `.stl`, as 3D Slicer reads them."""
+    from DiffRegLib.points.polydata import write_polydata
+
+    write_polydata(surface.polydata(), path)
 
 
 def _pulled_onto(solid: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
