@@ -87,7 +87,7 @@ class PointCloud:
             raise RegistrationError(f"{name} has {len(self)} points: a registration needs at least {FEWEST_POINTS}.")
         broken = int((~torch.isfinite(self.points).all(dim=1)).sum())
         if broken:
-            raise RegistrationError(f"{name} has NaN or infinite coordinates in {broken} points: remove these points.")
+            raise RegistrationError(f"{name} has NaN or infinite coordinates in {broken} of its points: remove them.")
         if not torch.isfinite(self.weights).all() or (self.weights < 0).any() or not (self.weights > 0).any():
             raise RegistrationError(f"{name} has weights that are NaN, infinite or not positive: correct them.")
         _check_units(self.points, name)

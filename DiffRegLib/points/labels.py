@@ -57,9 +57,9 @@ def border_elements(image: Image, value: int) -> tuple[Tensor, Tensor]:
     to_mm = torch.linalg.inv(image.affine[:3, :3]).float()
     world_gradient = gradient @ to_mm
     area = world_gradient.norm(dim=-1) * float(torch.linalg.det(image.affine[:3, :3]).abs())
-    # to the level 1/2 along the gradient in voxels; the step in voxels says how far the border is
+    level = share.max() / 2  # one half, unless the label is so thin that smoothing leaves less than one of it
     squared = (gradient**2).sum(-1)
-    step = (0.5 - share)[..., None] * gradient / squared.clamp(min=1e-12)[..., None]
+    step = (level - share)[..., None] * gradient / squared.clamp(min=1e-12)[..., None]
     near = (squared > FAINTEST**2) & (step.norm(dim=-1) <= BAND)
     index = torch.nonzero(near).flip(1).float() + step[near] + torch.tensor(start[::-1], dtype=torch.float32)
     share_of_area = area[near]

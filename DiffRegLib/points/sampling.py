@@ -23,10 +23,9 @@ def farthest_points(points: Tensor, n: int, seed: int = 0) -> Tensor:
         return torch.arange(len(points))
     coordinates = points.detach().cpu().numpy().astype(np.float32)
     first = int(np.random.default_rng(seed).integers(len(coordinates)))
-    height = int(np.clip(np.log2(len(coordinates) / 32), 3, 9))
-    return torch.from_numpy(
-        fpsample.bucket_fps_kdline_sampling(coordinates, n, h=height, start_idx=first).astype(np.int64)
-    )
+    height = int(np.clip(np.log2(len(coordinates) / 32), 1, 9))
+    chosen = fpsample.bucket_fps_kdline_sampling(coordinates, n, h=height, start_idx=first)
+    return torch.from_numpy(chosen.astype(np.int64))
 
 
 def thin(points: Tensor, weights: Tensor, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
