@@ -6,12 +6,15 @@ takes a file that says nothing for LPS (vtkMRMLModelStorageNode since Slicer 4.1
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.points import ply
 
 SUFFIXES = (".vtk", ".vtp", ".ply", ".stl")
 HEADER = "DiffReg. SPACE=LPS"
@@ -22,25 +25,36 @@ def read_polydata(path: str | Path) -> Any:
 
     Raises `RegistrationError` for a missing, truncated or empty file and for one that holds no points.
     """
-    import vtk
-
     path = Path(path)
     if not path.is_file():
         raise RegistrationError(f"{path} does not exist: check the path.")
-    reader = _reader(path)
-    errors: list[str] = []
-    reader.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
-    shown = vtk.vtkObject.GetGlobalWarningDisplay()
-    vtk.vtkObject.GlobalWarningDisplayOff()
-    try:
+    complaint = f"{path} cannot be read as a surface: it is truncated, empty or not of its type."
+    if _suffix(path) == ".ply" and not ply.is_complete(path):
+        raise RegistrationError(complaint)
+    with _listening() as errors:
+        reader = _reader(path)
         reader.SetFileName(str(path))
         reader.Update()
         polydata = reader.GetOutput()
-    finally:
-        vtk.vtkObject.SetGlobalWarningDisplay(shown)
-    if errors or polydata is None or polydata.GetNumberOfPoints() == 0:
-        raise RegistrationError(f"{path} cannot be read as a surface: it is truncated, empty or not of its type.")
+    if errors() or polydata is None or polydata.GetNumberOfPoints() == 0:
+        raise RegistrationError(complaint)
     return polydata if _space(reader, polydata, path) == "RAS" else _flipped(polydata)
+
+
+@contextmanager
+def _listening() -> Iterator[Callable[[], str]]:
+    """VTK writes its complaints where the yielded function finds them, and not on the screen."""
+    import vtk
+
+    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
+    vtk.vtkOutputWindow.SetInstance(window)
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
+    try:
+        yield window.GetOutput
+    finally:
+        vtk.vtkLogger.SetStderrVerbosity(verbosity)
+        vtk.vtkOutputWindow.SetInstance(before)
 
 
 def write_polydata(polydata: Any, path: str | Path) -> None:
@@ -68,15 +82,11 @@ def write_polydata(polydata: Any, path: str | Path) -> None:
         writer.SetFileVersion(42)
         writer.SetHeader(HEADER)
         writer.SetFileTypeToBinary()
-    shown = vtk.vtkObject.GetGlobalWarningDisplay()
-    vtk.vtkObject.GlobalWarningDisplayOff()
-    try:
-        writer.SetInputData(data)
-        writer.SetFileName(str(path))
+    writer.SetInputData(data)
+    writer.SetFileName(str(path))
+    with _listening() as errors:
         written = writer.Write()
-    finally:
-        vtk.vtkObject.SetGlobalWarningDisplay(shown)
-    if not written or not path.is_file():
+    if not written or errors() or not path.is_file():
         raise RegistrationError(f"{path} cannot be written: choose a folder that exists and is writable.")
 
 
@@ -182,8 +192,8 @@ def from_points(points: np.ndarray, arrays: dict[str, np.ndarray]) -> Any:
     places.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))
     result.SetPoints(places)
     cells = vtk.vtkCellArray()
-    layout = np.column_stack([np.ones(len(points), np.int64), np.arange(len(points), dtype=np.int64)])
-    cells.SetCells(len(points), numpy_to_vtkIdTypeArray(np.ascontiguousarray(layout.ravel()), deep=True))
+    offsets = np.arange(len(points) + 1, dtype=np.int64)
+    cells.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(offsets[:-1].copy(), deep=True))
     result.SetVerts(cells)
     for name, values in arrays.items():
         array = numpy_to_vtk(np.ascontiguousarray(values), deep=True)

@@ -22,10 +22,10 @@ def read_csv(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise RegistrationError(f"{path} cannot be read ({error.__class__.__name__}): check the file.") from None
-    rows = [row for row in _rows(lines) if not row[0].startswith("#")]
+    rows = _rows([line for line in lines if line and not line.startswith("#")])
     if not rows:
         raise RegistrationError(f"{path} is empty: give a table with the columns x, y, z in RAS mm.")
     names = [cell.strip().strip('"').lower() for cell in rows[0]]
