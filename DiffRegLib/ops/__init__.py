@@ -5,5 +5,6 @@ They speak normalized coordinates: (x, y, z) in [-1, 1] with torch's `align_corn
 
 from DiffRegLib.ops.backend import available, last_backend
 from DiffRegLib.ops.points import sample, splat
+from DiffRegLib.ops.projection import Volume, default_step, project
 
-__all__ = ["available", "last_backend", "sample", "splat"]
+__all__ = ["Volume", "available", "default_step", "last_backend", "project", "sample", "splat"]

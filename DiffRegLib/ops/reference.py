@@ -15,54 +15,66 @@ from torch import Tensor
 
 def sample_reference(volume: Tensor, points: Tensor) -> Tensor:
     """Trilinear values (B,C,N) of `volume` (B,C,D,H,W) at normalized `points` (B,N,3)."""
-    channels, flat = volume.shape[1], volume.flatten(2)
-    out = volume.new_zeros(volume.shape[0], channels, points.shape[1])
-    for index, weight, _ in _corners(points, volume.shape[2:]):
-        out = out + flat.gather(2, index[:, None].expand(-1, channels, -1)) * weight[:, None].to(volume.dtype)
-    return out
+    return read_cells(volume, voxels_of(points, volume.shape[2:]))[0]
 
 
 def splat_reference(points: Tensor, values: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """The grid (B,C,D,H,W) that receives `values` (B,C,N) at normalized `points` (B,N,3)."""
-    batch, channels, _ = values.shape
-    out = values.new_zeros(batch, channels, shape[0] * shape[1] * shape[2])
-    for index, weight, _ in _corners(points, shape):
-        weighted = values * weight[:, None].to(values.dtype)
-        out = out.scatter_add(2, index[:, None].expand(-1, channels, -1), weighted)
-    return out.unflatten(2, tuple(shape))
+    return add_cells(values.new_zeros(*values.shape[:2], *shape), voxels_of(points, shape), values)
 
 
 def gather_reference(volume: Tensor, points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Samples (B,C,N) at `points`, and the gradient (B,N,3) of their sum weighted by `weights` (B,C,N)."""
+    sampled, slopes = read_cells(volume, voxels_of(points, volume.shape[2:]), slopes=True)
+    size = torch.tensor(volume.shape[:1:-1], dtype=points.dtype, device=points.device)
+    return sampled, (slopes * weights[..., None]).sum(1).to(points.dtype) * size / 2
+
+
+def voxels_of(points: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Voxel coordinates (x,y,z) of normalized ones."""
+    size = torch.tensor(tuple(reversed(shape)), dtype=points.dtype, device=points.device)
+    return ((points + 1) * size - 1) / 2
+
+
+def read_cells(volume: Tensor, voxels: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor | None]:
+    """Trilinear values (B,C,N) at voxel coordinates (B,N,3), and if wanted their gradient (B,C,N,3) to these."""
     channels, flat = volume.shape[1], volume.flatten(2)
-    sampled = volume.new_zeros(volume.shape[0], channels, points.shape[1])
-    slope = torch.zeros_like(points)
-    for index, weight, change in _corners(points, volume.shape[2:]):
+    sampled = volume.new_zeros(volume.shape[0], channels, voxels.shape[1])
+    slope = sampled[..., None].expand(-1, -1, -1, 3) if slopes else None
+    for index, weight, change in _corners(voxels, volume.shape[2:]):
         value = flat.gather(2, index[:, None].expand(-1, channels, -1))
         sampled = sampled + value * weight[:, None].to(volume.dtype)
-        slope = slope + (value * weights).sum(1)[..., None].to(points.dtype) * change
+        if slopes:
+            slope = slope + value[..., None] * change[:, None].to(volume.dtype)
     return sampled, slope
 
 
-def _corners(points: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def add_cells(grid: Tensor, voxels: Tensor, values: Tensor, slopes: Tensor | None = None) -> Tensor:
+    """The adjoint of `read_cells`: `grid` (B,C,D,H,W) plus values (B,C,N) and slopes (B,C,N,3) at voxels (B,N,3)."""
+    flat = grid.flatten(2)
+    for index, weight, change in _corners(voxels, grid.shape[2:]):
+        share = values * weight[:, None].to(values.dtype)
+        if slopes is not None:
+            share = share + (slopes * change[:, None].to(values.dtype)).sum(-1)
+        flat = flat.scatter_add(2, index[:, None].expand(-1, grid.shape[1], -1), share)
+    return flat.unflatten(2, grid.shape[2:])
+
+
+def _corners(voxels: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Flat index (B,N), trilinear weight (B,N) and its derivative (B,N,3) of each of a point's eight corners.
 
     Corners outside the grid have weight and derivative zero.
     """
-    size = torch.tensor(tuple(reversed(shape)), dtype=points.dtype, device=points.device)
-    voxel = ((points + 1) * size - 1) / 2
-    voxel = torch.where(voxel.isnan(), -2.0, voxel)
-    voxel = torch.minimum(voxel.clamp(min=-2.0), size + 1)  # so far outside that no corner is inside, yet finite
-    base = voxel.detach().floor()
-    upper = voxel - base
-    limit = size.long()
+    limit = torch.tensor(tuple(reversed(shape)), device=voxels.device)
+    voxels = torch.where(voxels.isnan(), -2.0, voxels)
+    voxels = torch.minimum(voxels.clamp(min=-2.0), limit + 1.0)  # so far outside that no corner is inside, yet finite
+    base = voxels.detach().floor()
+    upper = voxels - base
     for offset in product((0, 1), repeat=3):
-        side = torch.tensor(offset, device=points.device)
+        side = torch.tensor(offset, device=voxels.device)
         corner = base.long() + side
         inside = ((corner >= 0) & (corner < limit)).all(-1)
         weight = torch.where(side.bool(), upper, 1 - upper) * inside[..., None]
-        others = torch.stack(
-            [weight[..., 1] * weight[..., 2], weight[..., 0] * weight[..., 2], weight[..., 0] * weight[..., 1]], -1
-        )
+        u, v, w = weight.unbind(-1)
         x, y, z = torch.minimum(corner.clamp(min=0), limit - 1).unbind(-1)
-        yield (z * shape[1] + y) * shape[2] + x, weight.prod(-1), others * (side - 0.5) * size
+        yield (z * shape[1] + y) * shape[2] + x, u * v * w, torch.stack([v * w, u * w, u * v], -1) * (2 * side - 1)

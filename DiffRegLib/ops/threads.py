@@ -24,13 +24,17 @@ def spans(count: int, smallest: int) -> list[tuple[int, int]]:
 
 
 def in_parallel(work: Callable[[Any], None], items: Iterable[Any]) -> None:
-    """Calls `work` with every item, the first one here, the others on as many threads as torch uses."""
-    first, *others = list(items) or [None]
-    if first is None:
-        return
-    futures = [_pool().submit(work, item) for item in others]
+    """Calls `work` with every item; as many threads as torch uses, this one among them, take the next one when free."""
+    items = list(items)
+    left = iter(items)
+
+    def take() -> None:
+        for item in left:
+            work(item)
+
+    futures = [_pool().submit(take) for _ in range(min(torch.get_num_threads(), len(items)) - 1)]
     try:
-        work(first)
+        take()
     finally:
         for future in futures:
             future.result()

@@ -1,0 +1,135 @@
+"""The projector and its adjoint as torch operators on rays in voxel coordinates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.ops import backend as backends
+from DiffRegLib.ops.projection_reference import backproject_reference, project_reference
+
+
+def project_rays(
+    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, backend: str
+) -> Tensor:
+    """Line integrals (B,C,P), differentiable to volume (B or 1,C,D,H,W) and to frames (B,4,3)."""
+    slopes = frames.requires_grad and torch.is_grad_enabled()
+    return torch.ops.diffreg.project(volume, frames, lens, pixels, columns, step, slopes, backend)[0]
+
+
+@torch.library.custom_op("diffreg::project", mutates_args=())
+def _project(
+    volume: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    slopes: bool,
+    backend: str,
+) -> tuple[Tensor, Tensor]:
+    kernels = backends.kernels("project", backend, "projection", volume)
+    if kernels is not None:
+        return kernels.project(volume, frames, lens, pixels, columns, step, slopes)
+    image, sums = project_reference(volume, frames, lens, pixels, columns, step)
+    return image, sums.contiguous() if slopes else volume.new_empty(0)
+
+
+@torch.library.custom_op("diffreg::backproject", mutates_args=())
+def _backproject(
+    image: Tensor,
+    slopes: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    shape: list[int],
+    backend: str,
+) -> Tensor:
+    kernels = backends.kernels("backproject", backend, "projection", image)
+    if kernels is not None:
+        return kernels.backproject(image, slopes, frames, lens, pixels, columns, step, shape)
+    return backproject_reference(image, slopes, frames, lens, pixels, columns, step, shape)
+
+
+@_project.register_fake
+def _(volume, frames, lens, pixels, columns, step, slopes, backend):
+    size = (len(frames), volume.shape[1], len(pixels))
+    return volume.new_empty(size), volume.new_empty((*size, 6) if slopes else (0,))
+
+
+@_backproject.register_fake
+def _(image, slopes, frames, lens, pixels, columns, step, shape, backend):
+    return image.new_empty(shape)
+
+
+def _setup_project(ctx, inputs, output):
+    volume, frames, lens, pixels, *rest = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(volume, frames, lens, pixels, output[1])
+    ctx.columns, ctx.step, _, ctx.backend = rest
+
+
+def _project_backward(ctx, grad_image, grad_sums):
+    volume, frames, lens, pixels, sums = ctx.saved_tensors
+    to_volume = to_frames = None
+    if ctx.needs_input_grad[0]:
+        rays = (frames, lens, pixels, ctx.columns, ctx.step, list(volume.shape), ctx.backend)
+        to_volume = torch.ops.diffreg.backproject(*_both(grad_image, grad_sums, sums), *rays)
+    if ctx.needs_input_grad[1]:
+        if grad_image is not None:
+            to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, frames.dtype)
+        if grad_sums is not None:
+            rays = (lens, pixels, ctx.columns, ctx.step)
+            curvature = _second_derivative(volume, frames, rays, grad_sums)
+            to_frames = curvature if to_frames is None else to_frames + curvature
+    return to_volume, to_frames, None, None, None, None, None, None
+
+
+def _setup_backproject(ctx, inputs, output):
+    image, sums, frames, lens, pixels, *rest = inputs
+    ctx.save_for_backward(image, sums, frames, lens, pixels)
+    ctx.columns, ctx.step, _, ctx.backend = rest
+
+
+def _backproject_backward(ctx, grad):
+    """`backproject` is linear in image and sums: what reaches them is the projection of the incoming volume."""
+    image, sums, frames, lens, pixels = ctx.saved_tensors
+    rays = (lens, pixels, ctx.columns, ctx.step)
+    sloped = bool(sums.numel()) or ctx.needs_input_grad[2]
+    to_image, to_sums = torch.ops.diffreg.project(grad, frames, *rays, sloped, ctx.backend)
+    to_frames = None
+    if ctx.needs_input_grad[2]:
+        to_frames = _pull_back(image, to_sums, pixels, ctx.columns, frames.dtype)
+        if sums.numel():
+            to_frames = to_frames + _second_derivative(grad, frames, rays, sums)
+    return to_image, to_sums if sums.numel() else torch.zeros_like(sums), to_frames, *[None] * 6
+
+
+_project.register_autograd(_project_backward, setup_context=_setup_project)
+_backproject.register_autograd(_backproject_backward, setup_context=_setup_backproject)
+
+
+def _both(image: Tensor | None, sums: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients to image and sums, where one of them may not have been asked for."""
+    if image is None:
+        image = sums.new_zeros(sums.shape[:-1])
+    return image, like.new_empty(0) if sums is None else sums
+
+
+def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, dtype: torch.dtype) -> Tensor:
+    """Gradient (B,4,3) to source, first pixel, column step and row step, from A and B of every pixel."""
+    steps = torch.stack([torch.ones_like(pixels), pixels % columns, pixels // columns]).to(sums.dtype)
+    weighted = grad[:, :, None] * steps  # (B,C,3,P)
+    ends = (weighted @ sums[..., 3:]).sum(1).to(dtype)
+    total = (grad[:, :, None] @ sums[..., :3]).sum(1).to(dtype)
+    return torch.cat([total - ends[:, :1], ends], 1)
+
+
+def _second_derivative(volume: Tensor, frames: Tensor, rays: tuple, grad_sums: Tensor) -> Tensor:
+    """Gradient of the sums to the frames, for which the reference stands in on every backend."""
+    with torch.enable_grad():
+        tracked = frames if frames.requires_grad else frames.detach().requires_grad_()
+        sums = project_reference(volume, tracked, *rays)[1]
+        return torch.autograd.grad(sums, tracked, grad_sums, create_graph=True)[0]

@@ -1,0 +1,73 @@
+"""The projector in plain torch: every sample of every ray, one shell of samples around the source at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.ops.rays import ray_lengths
+from DiffRegLib.ops.reference import add_cells, read_cells
+
+
+def project_reference(
+    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+) -> tuple[Tensor, Tensor]:
+    """Line integrals (B,C,P), and the sums (B,C,P,6) that carry their gradient to the ends of the rays.
+
+    volume: (B or 1,C,D,H,W); frames: (B,4,3) voxels; lens: (B,5); pixels: (P,) row * columns + column; step: mm.
+    The six sums are step times sum_k grad f(x_k) and step times sum_k alpha_k grad f(x_k), per voxel.
+    """
+    row, column = pixels // columns, pixels % columns
+    lengths = ray_lengths(lens, row, column)
+    source, first, across, down = (corner[:, None] for corner in frames.unbind(1))
+    beam = first + column[:, None] * across + row[:, None] * down - source
+    volume = volume.expand(len(frames), -1, -1, -1, -1)
+    image = volume.new_zeros(*volume.shape[:2], len(pixels))
+    sums = image[..., None].expand(-1, -1, -1, 6)
+    for shell in _shells(source.detach(), beam.detach(), lengths, volume.shape[2:], step):
+        alpha = (shell + 0.5) * step / lengths
+        values, slopes = read_cells(volume, source + alpha[..., None] * beam, slopes=True)
+        reached = (alpha <= 1)[:, None].to(volume.dtype) * step
+        image = image + values * reached
+        slopes = slopes * reached[..., None]
+        sums = sums + torch.cat([slopes, slopes * alpha[:, None, :, None].to(volume.dtype)], -1)
+    return image, sums
+
+
+def _shells(source: Tensor, beam: Tensor, lengths: Tensor, shape: tuple[int, ...], step: float) -> range:
+    """Numbers of the samples that may lie in the volume's box, over all rays."""
+    size = torch.tensor(tuple(reversed(shape)), dtype=source.dtype, device=source.device)
+    beam = torch.where(beam == 0, 1e-30, beam)
+    low, high = (-1 - source) / beam, (size - source) / beam
+    near, far = torch.minimum(low, high).amax(-1).clamp(0, 1), torch.maximum(low, high).amin(-1).clamp(0, 1)
+    hit = near < far
+    if not hit.any():
+        return range(0)
+    start, end = near[hit] * lengths[hit] / step, far[hit] * lengths[hit] / step
+    return range(max(0, int(start.min()) - 1), int(end.max()) + 2)
+
+
+def backproject_reference(
+    image: Tensor,
+    sums: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    shape: list[int],
+) -> Tensor:
+    """The adjoint of `project_reference`: the volume of `shape` (B or 1,C,D,H,W) from image and, unless empty, sums."""
+    row, column = pixels // columns, pixels % columns
+    lengths = ray_lengths(lens, row, column)
+    source, first, across, down = (corner[:, None] for corner in frames.unbind(1))
+    beam = first + column[:, None] * across + row[:, None] * down - source
+    volume = image.new_zeros(len(frames), *shape[1:])
+    for shell in _shells(source, beam, lengths, tuple(shape[2:]), step):
+        alpha = (shell + 0.5) * step / lengths
+        reached = (alpha <= 1)[:, None].to(image.dtype) * step
+        slopes = None
+        if sums.numel():
+            slopes = (sums[..., :3] + sums[..., 3:] * alpha[:, None, :, None].to(image.dtype)) * reached[..., None]
+        volume = add_cells(volume, source + alpha[..., None] * beam, image * reached, slopes)
+    return volume if shape[0] > 1 else volume.sum(0, keepdim=True)
