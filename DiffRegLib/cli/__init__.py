@@ -1,0 +1,80 @@
+"""`diffreg`: one verb a method, and what one does with files around it.
+
+Every bad input ends with one sentence on the error output and exit code 2; Ctrl-C with 130 and nothing left behind.
+A verb's module is imported when the verb is used, and what is heavy when its work begins.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+
+from DiffRegLib import __version__
+from DiffRegLib.cli.crash import describe_crash
+from DiffRegLib.cli.parser import Parser
+from DiffRegLib.errors import Cancelled, RegistrationError
+
+VERBS = {
+    "splat": "register two clouds, surfaces, label maps or CTs by forward splatting of points",
+    "warp": "carry an image, label map, cloud, surface or landmarks through a transform",
+    "info": "say what a file is: geometry, range, units, labels, what a transform holds",
+    "evaluate": "measure a transform: landmark error, Dice, folded voxels",
+    "phantom": "write an analytic breathing patient, whose motion is known exactly",
+}
+OK, BAD_INPUT, CRASHED, CANCELED = 0, 2, 3, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb and returns the exit code: 0 done, 2 bad input, 3 unexpected failure, 130 canceled."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        _interrupt_on_end()
+        given = _parser(arguments).parse_args(arguments)
+        return importlib.import_module(f"DiffRegLib.cli.{given.verb}").run(given)
+    except RegistrationError as error:
+        return _say(str(error), BAD_INPUT)
+    except (KeyboardInterrupt, Cancelled):
+        return _say("canceled, nothing was kept.", CANCELED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of a pipe (head, less) has seen enough
+        return OK
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _say(f"{named}{error.strerror or error}: check name, permission and disk space.", BAD_INPUT)
+    except MemoryError:
+        return _say("There is not enough memory: use smaller files or a coarser grid.", BAD_INPUT)
+    except Exception as error:
+        return _say(describe_crash(error), CRASHED)
+
+
+def _parser(arguments: list[str]) -> Parser:
+    parser = Parser(
+        prog="diffreg",
+        description="Differentiable registration of medical images and point clouds. "
+        "Coordinates are RAS millimeters; a transform maps a point of the fixed image to the moving image.",
+    )
+    parser.add_argument("--version", action="version", version=f"diffreg {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+    for verb, help in VERBS.items():
+        one = verbs.add_parser(verb, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        if arguments and arguments[0] == verb:
+            importlib.import_module(f"DiffRegLib.cli.{verb}").add_arguments(one)
+    return parser
+
+
+def _interrupt_on_end() -> None:
+    """A closed terminal or a request to end is treated as Ctrl-C: everything is removed."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"diffreg: {sentence}", file=sys.stderr, flush=True)
+    return code

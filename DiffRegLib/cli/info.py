@@ -1,0 +1,196 @@
+"""`diffreg info FILE...`: what a file is, in the units that registration counts in."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from DiffRegLib.cli.show import facts
+from DiffRegLib.jobs.kinds import kind_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from DiffRegLib.image import Image
+    from DiffRegLib.transforms import Transform
+
+Facts = list[tuple[str, str]]
+MOST_SHOWN = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this verb."""
+    text = "image, label map, DICOM folder, surface, cloud, landmarks, transform or result folder"
+    parser.add_argument("files", metavar="FILE", nargs="+", help=text)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints what each file is."""
+    describe = {
+        "image": _image,
+        "surface": _surface,
+        "points": _points,
+        "transform": _transform_file,
+        "result": _result,
+    }
+    for path in given.files:
+        facts(path, describe[kind_of(path)](path))
+    return 0
+
+
+def _image(path: str) -> Facts:
+    from DiffRegLib.image import read_image
+    from DiffRegLib.points.kinds import kind_of_image
+
+    image = read_image(path)
+    shared = _geometry(image)
+    if image.channels == 3:
+        length = image.data.norm(dim=0)
+        vectors = f"length {float(length.mean()):.4g} mm on average, at most {float(length.max()):.4g} mm"
+        return [("kind", "image of vectors, such as a displacement field"), *shared, ("vectors", vectors)]
+    kind = kind_of_image(image)
+    if kind == "labels":
+        return [("kind", "label map"), *shared, *_labels(image)]
+    broken = int((~image.data.isfinite()).sum())
+    values = image.data[image.data.isfinite()]
+    spread = f"{float(values.min()):.6g} to {float(values.max()):.6g}" if len(values) else "no finite value"
+    note = [("warning", f"{broken} voxels are NaN or infinite")] if broken else []
+    channels = [("channels", str(image.channels))] if image.channels > 1 else []
+    return [
+        ("kind", "CT in HU" if kind == "ct" else "image"),
+        *shared,
+        *channels,
+        ("range", spread),
+    ] + note
+
+
+def _geometry(image: Image) -> Facts:
+    size = image.size.long().tolist()
+    corners = image.corners()
+    turned = (image.affine[:3, :3].abs() > 1e-4 * image.spacing).sum() > 3
+    return [
+        ("voxels", " x ".join(map(str, size))),
+        ("spacing", " x ".join(f"{s:.4g}" for s in image.spacing.tolist()) + " mm"),
+        ("extent", _box(corners)),
+        ("axes", _axes(image) + (", oblique" if turned else "")),
+    ]
+
+
+def _axes(image: Image) -> str:
+    """The direction in the patient that each voxel axis runs to, such as `R A S`."""
+    letters = ("LR", "PA", "IS")
+    columns = (image.affine[:3, :3] / image.spacing).T
+    names = []
+    for column in columns:
+        world = int(column.abs().argmax())
+        names.append(letters[world][int(column[world] > 0)])
+    return " ".join(names)
+
+
+def _box(points: Tensor) -> str:
+    """Limits in RAS mm and the size of the box."""
+    low, high = points.amin(0).tolist(), points.amax(0).tolist()
+    limits = ", ".join(f"{axis} {a:.1f} to {b:.1f}" for axis, a, b in zip("RAS", low, high))
+    return f"{limits} mm ({' x '.join(f'{b - a:.1f}' for a, b in zip(low, high))} mm)"
+
+
+def _labels(image: Image) -> Facts:
+    import torch
+
+    values, counts = torch.unique(image.data, return_counts=True)
+    volume = float(image.spacing.prod()) / 1000
+    found = [(int(v), float(n) * volume) for v, n in zip(values.tolist(), counts.tolist()) if v > 0]
+    rows = [(f"label {value}", f"{milliliters:.4g} ml") for value, milliliters in found[:MOST_SHOWN]]
+    rest = [("", f"and {len(found) - MOST_SHOWN} more labels")] if len(found) > MOST_SHOWN else []
+    return [("labels", str(len(found)) if found else "none: the map is empty"), *rows, *rest]
+
+
+def _surface(path: str) -> Facts:
+    import torch
+
+    from DiffRegLib.points.polydata import read_polydata, triangles, vertices
+
+    mesh = read_polydata(path)
+    points = torch.from_numpy(vertices(mesh))
+    faces = torch.from_numpy(triangles(mesh))
+    a, b, c = (points[faces[:, i]] for i in range(3))
+    area = float(torch.linalg.cross(b - a, c - a).norm(dim=-1).sum()) / 200
+    return [
+        ("kind", "surface" if len(faces) else "points in a surface file"),
+        ("vertices", str(len(points))),
+        ("triangles", f"{len(faces)}, {area:.5g} cm2"),
+        ("extent", _box(points)),
+        *_doubts(path, points),
+    ]
+
+
+def _points(path: str) -> Facts:
+    from DiffRegLib.jobs.sides import read_any_points
+
+    if path.lower().endswith(".npz"):
+        return _archive(path)
+    cloud = read_any_points(path)
+    many = [(f"label {label}", f"{int((cloud.channels == c).sum())} points") for c, label in enumerate(cloud.labels)]
+    return [
+        ("kind", "landmarks" if path.lower().endswith((".mrk.json", ".fcsv")) else "cloud"),
+        ("points", str(len(cloud))),
+        *(many[:MOST_SHOWN] if len(many) > 1 else []),
+        ("extent", _box(cloud.points)),
+        *_doubts(path, cloud.points),
+    ]
+
+
+def _archive(path: str) -> Facts:
+    import zipfile
+
+    import numpy as np
+
+    from DiffRegLib.errors import RegistrationError
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            rows = [(name, f"{archive[name].dtype} {archive[name].shape}") for name in archive.files]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RegistrationError(f"{path} cannot be read as .npz: it is truncated or damaged.") from error
+    return [("kind", f"archive; name one array as {path}:{rows[0][0] if rows else 'key'}"), *rows]
+
+
+def _doubts(path: str, points: Tensor) -> Facts:
+    """What a registration would refuse."""
+    from DiffRegLib.errors import RegistrationError
+    from DiffRegLib.points import PointCloud
+
+    try:
+        PointCloud.plain(points).check(path)
+    except RegistrationError as error:
+        return [("warning", str(error))]
+    return []
+
+
+def _transform_file(path: str) -> Facts:
+    from DiffRegLib.transforms import read_transform
+
+    return [("kind", "transform, fixed -> moving"), *_transform(read_transform(path))]
+
+
+def _transform(transform: Transform) -> Facts:
+    from DiffRegLib.transforms import Affine, Composite
+
+    if isinstance(transform, Composite):
+        parts = [fact for part in transform.transforms for fact in _transform(part)]
+        return [("parts", f"{len(transform.transforms)}, the last one is applied first"), *parts]
+    if isinstance(transform, Affine):
+        rows = ["  ".join(f"{v:10.4f}" for v in row) for row in transform.matrix[:3].tolist()]
+        return [("affine", rows[0]), ("", rows[1]), ("", rows[2])]
+    image = transform.image
+    name = type(transform).__name__
+    length = float(image.data.norm(dim=0).max())
+    return [(name, f"vectors up to {length:.4g} mm"), *_geometry(image)]
+
+
+def _result(path: str) -> Facts:
+    from DiffRegLib.jobs import read_job
+
+    job = read_job(path)
+    inputs = [(i.role.replace("_", " "), i.path) for i in job.inputs]
+    return [("kind", f"{job.method} registration of {job.created}, diffreg {job.version}"), *inputs]
