@@ -71,3 +71,23 @@ def interpolate(a0, a1, b0, b1, c0, c1, d0, d1, x, y, z):
     near, far = a + y * (b - a), c + y * (d - c)
     dnear, dfar = da + y * (db - da), dc + y * (dd - dc)
     return near + z * (far - near), dnear + z * (dfar - dnear), (b - a) + z * ((d - c) - (b - a)), far - near
+
+
+@jit
+def spread(value, dx, dy, dz, x, y, z):
+    """The adjoint of `interpolate`: what a sample adds to the eight voxels of its cell."""
+    one = f32(1)
+    near, far = value * (one - z) - dz, value * z + dz
+    a, b = near * (one - y) - dy * (one - z), near * y + dy * (one - z)
+    c, d = far * (one - y) - dy * z, far * y + dy * z
+    da, db, dc, dd = dx * (one - y) * (one - z), dx * y * (one - z), dx * (one - y) * z, dx * y * z
+    return (
+        a * (one - x) - da,
+        a * x + da,
+        b * (one - x) - db,
+        b * x + db,
+        c * (one - x) - dc,
+        c * x + dc,
+        d * (one - x) - dd,
+        d * x + dd,
+    )

@@ -10,7 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.ops.kernels.cells import NOWHERE, corner, f32, flat_index, hat, i32, interpolate, is_inside, u32, u64
+from DiffRegLib.ops.kernels.cells import (
+    NOWHERE,
+    corner,
+    f32,
+    flat_index,
+    hat,
+    i32,
+    interpolate,
+    is_inside,
+    spread,
+    u32,
+    u64,
+)
 from DiffRegLib.ops.kernels.compiling import jit
 from DiffRegLib.ops.kernels.pairs import copy_pair
 from DiffRegLib.ops.kernels.rays import ray_of
@@ -75,25 +87,24 @@ def _walk(volume, start, shape, rays, p, lo, hi, total):
 
 
 @jit
-def _march(volume, start, shape, rays, p, lo, hi, places, corners, sums, slopes):
-    """Adds the samples lo to hi of rays p to p + 16, all of them inner ones, to their seven sums (7 * 16)."""
+def _march(volume, start, shape, beams, lo, hi, places, fractions, corners, sums, slopes):
+    """Adds the samples lo to hi of the 16 rays of a block (6 * 16), all inner ones, to their seven sums (7 * 16)."""
     row, plane = u64(shape[2]), u64(shape[1] * shape[2])
     width, area = i32(shape[2]), i32(shape[1] * shape[2])
-    fractions = places.view(np.float32)
     for m in range(lo, hi, DEEP):
         steps = min(DEEP, hi - m)
         for s in range(steps):
             n = f32(m + s)
             for lane in range(LANES):
-                x = rays[0, p + lane] + n * rays[3, p + lane]
-                y = rays[1, p + lane] + n * rays[4, p + lane]
-                z = rays[2, p + lane] + n * rays[5, p + lane]
+                x = beams[lane] + n * beams[lane + 3 * LANES]
+                y = beams[lane + LANES] + n * beams[lane + 4 * LANES]
+                z = beams[lane + 2 * LANES] + n * beams[lane + 5 * LANES]
                 i, j, k = i32(x), i32(y), i32(z)
                 at = u32(s * LANES + lane)
                 places[at] = u32(i32(k * area) + i32(j * width) + i)
-                fractions[at + u32(GROUP)] = x - f32(i)
-                fractions[at + u32(2 * GROUP)] = y - f32(j)
-                fractions[at + u32(3 * GROUP)] = z - f32(k)
+                fractions[at] = x - f32(i)
+                fractions[at + u32(GROUP)] = y - f32(j)
+                fractions[at + u32(2 * GROUP)] = z - f32(k)
         for at in range(steps * LANES):
             q, to = start + u64(places[at]), u64(2 * at)
             copy_pair(corners, to, volume, q)
@@ -109,7 +120,7 @@ def _march(volume, start, shape, rays, p, lo, hi, places, corners, sums, slopes)
                 value, dx, dy, dz = interpolate(
                     corners[a], corners[a + one], corners[b], corners[b + one],
                     corners[c], corners[c + one], corners[d], corners[d + one],
-                    fractions[at + u32(GROUP)], fractions[at + u32(2 * GROUP)], fractions[at + u32(3 * GROUP)],
+                    fractions[at], fractions[at + u32(GROUP)], fractions[at + u32(2 * GROUP)],
                 )  # fmt: skip
                 sums[lane] += value
                 if slopes:
@@ -123,7 +134,8 @@ def _march(volume, start, shape, rays, p, lo, hi, places, corners, sums, slopes)
 
 @jit
 def _project_range(volume, start, shape, rays, spans, lo, hi, step, image, slopes):
-    places, corners = np.empty(4 * GROUP, np.uint32), np.empty(8 * GROUP, np.float32)
+    places, fractions = np.empty(GROUP, np.uint32), np.empty(3 * GROUP, np.float32)
+    corners, beams = np.empty(8 * GROUP, np.float32), np.empty(6 * LANES, np.float32)
     sums, total = np.empty(7 * LANES, np.float32), np.empty(7, np.float32)
     wanted = slopes.shape[0] > 0
     for p in range(lo, hi, LANES):
@@ -132,7 +144,10 @@ def _project_range(volume, start, shape, rays, spans, lo, hi, step, image, slope
             begin, end = max(begin, spans[1, p + lane]), min(end, spans[2, p + lane])
         end = max(begin, end)
         sums[:] = f32(0)
-        _march(volume, start, shape, rays, p, begin, end, places, corners, sums, wanted)
+        for a in range(6):
+            for lane in range(LANES):
+                beams[a * LANES + lane] = rays[a, p + lane]
+        _march(volume, start, shape, beams, begin, end, places, fractions, corners, sums, wanted)
         for lane in range(min(LANES, hi - p)):
             for a in range(7):
                 total[a] = sums[a * LANES + lane]
@@ -182,14 +197,24 @@ def _spread_slab(volume, start, shape, rays, spans, low, high, step, image, slop
             x, y, z = x - f32(i), y - f32(j), z - f32(k)
             alpha = rays[6, p] + n * rays[7, p]
             gx, gy, gz = ax + alpha * bx, ay + alpha * by, az + alpha * bz
+            shares = spread(weight, gx, gy, gz, x, y, z)
+            if is_inside(i, j, k, depth, height, width):
+                a = start + flat_index(i, j, k, height, width)
+                b, c = a + u64(width), a + u64(height * width)
+                d, one = c + u64(width), u64(1)
+                volume[a] += shares[0]
+                volume[a + one] += shares[1]
+                volume[b] += shares[2]
+                volume[b + one] += shares[3]
+                volume[c] += shares[4]
+                volume[c + one] += shares[5]
+                volume[d] += shares[6]
+                volume[d + one] += shares[7]
+                continue
             for number in range(8):
                 q = corner(number, i, j, k, depth, height, width)
                 if q != NOWHERE:
-                    u, v, w, du, dv, dw = hat(number, x, y, z)
-                    share = weight * u * v * w
-                    if sloped:
-                        share += gx * du * v * w + gy * u * dv * w + gz * u * v * dw
-                    volume[start + q] += share
+                    volume[start + q] += shares[number]
 
 
 def _rays(frame, lens, pixels, columns, step, shape):
