@@ -1,14 +1,21 @@
 """Every bad input: one sentence that names the file and what to do, exit code 2, and no folder left."""
 
 import gzip
+import io
+import json
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from DiffRegLib.methods.splatting.options import SplattingOptions
 
-from DiffRegLib.jobs import worker_environment
+from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job, worker_environment
+from DiffRegLib.jobs.progress import Reporter
+from DiffRegLib.jobs.worker import run_job
+from DiffRegLib.options import to_dict
+from DiffRegLib.points import CloudOptions
 
 ENVIRONMENT = worker_environment()
 
@@ -25,6 +32,21 @@ def assert_refused(done, *words):
     assert len(lines) == 1 and lines[0].startswith("diffreg: ") and lines[0].endswith("."), done.stderr
     for word in words:
         assert word in lines[0]
+
+
+def assert_job_refused(folder, fixed, moving, *words, **others):
+    """The job of this pair ends with code 2 and one sentence that holds all words, before the optimization begins."""
+    options = {"splatting": to_dict(SplattingOptions()), "clouds": to_dict(CloudOptions())}
+    make_job(folder, "splatting", {"fixed": fixed, "moving": moving, **others}, options)
+    output = io.StringIO()
+    code = run_job(folder, Reporter(folder / PROGRESS, output))
+    sentence = json.loads(output.getvalue().splitlines()[-1])["error"]
+    assert code == 2, sentence
+    assert "Registering" not in output.getvalue()
+    assert "\n" not in sentence and sentence.endswith(".")
+    for word in words:
+        assert word in sentence
+    assert not (folder / RESULT).exists() and sorted(p.name for p in folder.iterdir()) == [JOB, PROGRESS]
 
 
 def write_csv(path, points):
@@ -68,7 +90,12 @@ def test_points_that_cannot_be_registered(tmp_path, points, words, side):
     good = write_csv(tmp_path / "good.csv", cloud())
     bad = write_csv(tmp_path / "bad.csv", points())
     pair = (bad, good) if side == "fixed" else (good, bad)
-    assert_refused(diffreg("splat", *pair, "-o", tmp_path / "new" / "out"), "bad.csv", *words)
+    assert_job_refused(tmp_path / "job", *pair, "bad.csv", *words)
+
+
+def test_command_relays_the_sentence_of_its_worker(tmp_path):
+    good, bad = write_csv(tmp_path / "good.csv", cloud()), write_csv(tmp_path / "bad.csv", with_nan())
+    assert_refused(diffreg("splat", good, bad, "-o", tmp_path / "new" / "out"), "bad.csv", "NaN")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "good.csv"]
 
 
@@ -95,12 +122,6 @@ def elsewhere(path):
     return write_volume(path, ball(), origin=(900, 0, 0))
 
 
-def broken_voxels(path):
-    voxels = ball().astype(np.float32) * 1000 - 1000.5
-    voxels[3, 4, 5] = np.nan
-    return write_volume(path, voxels, dtype=np.float32)
-
-
 def without_geometry(path):
     write_volume(path, ball())
     content = bytearray(gzip.decompress(path.read_bytes()))
@@ -125,7 +146,6 @@ def not_an_image(path):
     [
         (empty_map, ["label"]),
         (elsewhere, ["overlap", "initial"]),
-        (broken_voxels, ["NaN"]),
         (without_geometry, ["geometry"]),
         (truncated, ["truncated"]),
         (not_an_image, ["cannot be read"]),
@@ -135,8 +155,14 @@ def not_an_image(path):
 def test_images_that_cannot_be_registered(tmp_path, make, words):
     good = write_volume(tmp_path / "good.nii.gz", ball(2))
     bad = make(tmp_path / "bad.nii.gz")
-    assert_refused(diffreg("splat", good, bad, "-o", tmp_path / "out"), "bad.nii.gz", *words)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.nii.gz", "good.nii.gz"]
+    assert_job_refused(tmp_path / "job", good, bad, "bad.nii.gz", *words)
+
+
+def test_voxels_that_are_no_numbers(tmp_path):
+    voxels = ball().astype(np.float32) * 1000 - 1000.5
+    voxels[3, 4, 5], voxels[6, 7, 8] = np.nan, np.inf
+    bad = write_volume(tmp_path / "bad.nrrd", voxels, dtype=np.float32)  # ITK itself clears them when it reads NIfTI
+    assert_job_refused(tmp_path / "job", bad, bad, "bad.nrrd", "2 voxels", "NaN or infinite")
 
 
 def test_singular_geometry(tmp_path):
@@ -147,8 +173,7 @@ def test_singular_geometry(tmp_path):
         "space origin: (0,0,0)\n\n"
     )
     (tmp_path / "bad.nrrd").write_bytes(header.encode() + bytes([1] * 512))
-    assert_refused(diffreg("splat", good, tmp_path / "bad.nrrd", "-o", tmp_path / "out"), "bad.nrrd")
-    assert not (tmp_path / "out").exists()
+    assert_job_refused(tmp_path / "job", good, tmp_path / "bad.nrrd", "bad.nrrd")
 
 
 @pytest.mark.parametrize(
@@ -158,15 +183,14 @@ def test_singular_geometry(tmp_path):
 def test_files_that_cannot_be_read(tmp_path, name, content):
     good = write_csv(tmp_path / "good.csv", cloud())
     (tmp_path / name).write_bytes(content)
-    assert_refused(diffreg("splat", good, tmp_path / name, "-o", tmp_path / "out"), name)
-    assert not (tmp_path / "out").exists()
+    assert_job_refused(tmp_path / "job", good, tmp_path / name, name)
 
 
-@pytest.mark.parametrize("key, words", [("", ["a, b"]), (":c", ["c"])])
+@pytest.mark.parametrize("key, words", [("", ["two.npz:a", "two.npz:b"]), (":c", ["'c'"])])
 def test_archive_needs_the_name_of_one_array(tmp_path, key, words):
     np.savez(tmp_path / "two.npz", a=cloud(), b=cloud())
     good = write_csv(tmp_path / "good.csv", cloud())
-    assert_refused(diffreg("splat", good, f"{tmp_path / 'two.npz'}{key}", "-o", tmp_path / "out"), "two.npz", *words)
+    assert_job_refused(tmp_path / "job", good, f"{tmp_path / 'two.npz'}{key}", "two.npz", *words)
 
 
 def test_names_that_lead_nowhere(tmp_path):
