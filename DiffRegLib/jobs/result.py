@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from DiffRegLib.image import Image
-from DiffRegLib.jobs.job import write_json
 from DiffRegLib.jobs.measures import manageable
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.sides import Thing, carry, extension, frame, write_thing
@@ -51,7 +51,7 @@ def write_result(
     if labels is None and fixed.is_labels and moving.is_labels:
         labels = (fixed.content, moving.content)
     metrics = measure(transform, manageable(frame(fixed, moving)), landmarks, labels).to_dict()
-    write_json(folder / METRICS, {**metrics, **_facts(registration)})
+    _write_metrics(folder / METRICS, {**metrics, **_facts(registration)})
     report(0.97, "Drawing the overview.")
     images = fixed.kind == moving.kind == "image" and fixed.is_labels == moving.is_labels
     shown = (fixed.content, moving.content) if images else clouds
@@ -64,6 +64,12 @@ def write_result(
         landmarks=landmarks,
         trace=registration.trace,
     )
+
+
+def _write_metrics(path: Path, metrics: dict[str, Any]) -> None:
+    """One measure a line, so that the long trace does not bury the others."""
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in metrics.items())
+    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 def _facts(registration: Registration) -> dict[str, Any]:
