@@ -15,23 +15,26 @@ SCHEMA = (
     "markups-schema-v1.0.3.json#"
 )
 LPS = np.array([-1.0, -1.0, 1.0])
-MILLIMETERS = {"mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0}
 
 
 def read_mrk_json(path: str | Path) -> np.ndarray:
     """(N, 3) float64 RAS mm: the defined control points of all lists in a .mrk.json file.
 
-    A list without `coordinateSystem` is LPS, one without `coordinateUnits` is in mm, as in Slicer.
+    A list without `coordinateSystem` is LPS and one without `coordinateUnits` is in mm, as in Slicer; one that states
+    another unit is refused, because Slicer would show it in mm all the same.
     """
     path = Path(path)
     try:
         lists = json.loads(path.read_text(encoding="utf-8"))["markups"]
+        units = {_unit(entry) for entry in lists} - {"mm"}
         parts = [_control_points(entry) for entry in lists]
         points = np.concatenate(parts) if parts else np.zeros((0, 3))
     except (OSError, UnicodeDecodeError) as error:
         raise RegistrationError(f"{path} cannot be read ({error.__class__.__name__}): check the file.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RegistrationError(f"{path} is no markups file of Slicer or is truncated: save it again.") from None
+    if units:
+        raise RegistrationError(f"{path} states the unit {units.pop()}: convert it to mm.")
     if len(points) == 0:
         raise RegistrationError(f"{path} has no placed control points: place some and save it again.")
     return points
@@ -80,13 +83,17 @@ def write_mrk_json(points: np.ndarray, path: str | Path, labels: list[str] | Non
 def _control_points(entry: dict) -> np.ndarray:
     system = str(entry.get("coordinateSystem", "LPS"))
     signs = np.ones(3) if system in ("RAS", "0") else LPS
-    unit = MILLIMETERS[str(entry.get("coordinateUnits") or "mm")]
     placed = [
         point["position"]
         for point in entry["controlPoints"]
         if point.get("positionStatus", "defined") == "defined" and point.get("position") is not None
     ]
-    return np.array(placed, dtype=np.float64).reshape(-1, 3) * signs * unit
+    return np.array(placed, dtype=np.float64).reshape(-1, 3) * signs
+
+
+def _unit(entry: dict) -> str:
+    stated = entry.get("coordinateUnits") or "mm"  # or [code, coding scheme, meaning]
+    return str(stated[0] if isinstance(stated, list) else stated)
 
 
 def _fcsv_system(header: list[str], path: Path) -> str:

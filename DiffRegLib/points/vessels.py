@@ -18,7 +18,7 @@ from DiffRegLib.points.sampling import farthest_points
 
 SCALES = (1.5, 2.5)  # mm
 FINEST = 1.0  # mm, voxels of the grid on which ridges are sought, unless the CT is coarser in every direction
-FAINTEST = 10.0  # HU of tubeness; noise of 15 HU stays below it
+FAINTEST = 20.0  # HU of tubeness; noise of 20 HU in voxels of 2 mm stays below it, the smallest visible vessel above
 REACH = 0.75  # voxels between a voxel and the center line that it stands for
 LINKED = 2.0  # mm between points of one vessel
 SHORTEST = 6  # points of the shortest vessel

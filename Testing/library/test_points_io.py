@@ -87,7 +87,7 @@ def test_pickled_arrays_are_never_loaded(tmp_path):
 def test_markups_json_states_its_frame(tmp_path, system, sign):
     points = [{"position": p.tolist(), "positionStatus": "defined"} for p in POINTS]
     points.append({"position": [0, 0, 0], "positionStatus": "undefined"})
-    entry = {"type": "Fiducial", "coordinateUnits": "mm", "controlPoints": points}
+    entry = {"type": "Fiducial", "coordinateUnits": ["mm", "UCUM", "millimeter"], "controlPoints": points}
     if system:
         entry["coordinateSystem"] = system
     (tmp_path / "l.mrk.json").write_text(json.dumps({"markups": [entry]}))
@@ -154,6 +154,7 @@ def test_landmarks_keep_their_order_and_may_be_few(tmp_path):
         ("a.npz", b"not a zip", "is truncated"),
         ("a.mrk.json", '{"markups": [{"controlPoints": [', "is truncated"),
         ("a.mrk.json", "[1, 2]", "no markups file"),
+        ("a.mrk.json", '{"markups": [{"coordinateUnits": "m", "controlPoints": []}]}', "states the unit m"),
         ("a.mrk.json", '{"markups": []}', "no placed control points"),
         ("a.fcsv", "# version\n1,2\n", "is truncated"),
         ("a.fcsv", "# version\n", "has no points"),
