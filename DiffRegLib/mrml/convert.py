@@ -55,7 +55,7 @@ def from_points(points: torch.Tensor, name: str, labels: tuple[str, ...] = ()) -
     node.SetName(name)
     positions = points.detach().cpu().double().numpy()
     for n, position in enumerate(positions):
-        node.AddControlPoint(position, labels[n] if labels else str(n + 1))
+        node.AddControlPoint(*position, labels[n] if labels else str(n + 1))
     return node
 
 

@@ -77,7 +77,7 @@ def export(node: Any, folder: str | Path, role: str, values: dict[str, int] | No
     points = seen_points(node)
     markups = slicer.vtkMRMLMarkupsFiducialNode()
     for position, label in zip(points.positions, points.labels):
-        markups.AddControlPoint(position, label)
+        markups.AddControlPoint(*position, label)
     path = _write(markups, slicer.vtkMRMLMarkupsJsonStorageNode(), f"{target}.mrk.json", node)
     return Exported(role, path, node.GetID(), node.GetName(), found, labels=points.labels)
 

@@ -82,7 +82,7 @@ def carry(node: Any, inverse: Any, name: str) -> Any:
         copy = getattr(slicer, node.GetClassName())()
         copy.CopyContent(node)
         for index, position in zip(defined_points(node), positions):
-            copy.SetNthControlPointPosition(index, position)
+            copy.SetNthControlPointPosition(index, *position)
     else:
         raise RegistrationError(f"{name_of(node)} holds no points to carry through: choose a model or markups.")
     copy.SetName(name)
@@ -152,8 +152,9 @@ def _take_over(target: Any, source: Any) -> None:
         elif kind == "markups":
             target.RemoveAllControlPoints()
             for index in defined_points(source):
-                label = source.GetNthControlPointLabel(index)
-                target.AddControlPoint(np.array(source.GetNthControlPointPosition(index)), label)
+                position = np.zeros(3)
+                source.GetNthControlPointPosition(index, position)
+                target.AddControlPoint(*position, source.GetNthControlPointLabel(index))
         elif kind == "segmentation":
             target.GetSegmentation().DeepCopy(source.GetSegmentation())
         else:

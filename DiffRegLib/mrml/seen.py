@@ -137,8 +137,10 @@ def seen_points(node: Any) -> Points:
     if check(node) == "model":
         return Points(arrays.from_vtk_points(seen_mesh(node).GetPoints()))
     index = defined_points(node)
-    positions = [node.GetNthControlPointPositionWorld(n) for n in index]
-    return Points(np.array(positions, dtype=np.float64), tuple(node.GetNthControlPointLabel(n) for n in index))
+    positions = np.zeros((len(index), 3))
+    for row, n in zip(positions, index):
+        node.GetNthControlPointPositionWorld(n, row)
+    return Points(positions, tuple(node.GetNthControlPointLabel(n) for n in index))
 
 
 def defined_points(markups: Any) -> list[int]:

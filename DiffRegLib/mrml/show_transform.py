@@ -12,7 +12,7 @@ from DiffRegLib.mrml.seen import name_of
 
 Look = Literal["grid", "glyphs", "contours"]
 
-LINES = 16
+LINES = 12
 """Grid lines or arrows along the longest side of the region."""
 
 
@@ -27,7 +27,7 @@ def show_transform(
 ) -> None:
     """Shows a transform node of the scene over the region of another node (volume, model, markups: where it is seen).
 
-    spacing: mm between grid lines or arrows, by default a sixteenth of the longest side. levels: mm of displacement at
+    spacing: mm between grid lines or arrows, by default a twelfth of the longest side. levels: mm of displacement at
     which contours are drawn, Slicer's own by default. The grid is one of the moving side, drawn where it is taken to.
     """
     if look not in get_args(Look):
@@ -41,7 +41,7 @@ def show_transform(
     display.SetVisualizationMode(modes[look])
     display.SetGridSpacingMm(spacing)
     display.SetGridResolutionMm(spacing / 4)
-    display.SetGridLineDiameterMm(spacing / 12)
+    display.SetGridLineDiameterMm(spacing / 15)
     display.SetGlyphSpacingMm(spacing)
     display.SetGlyphDiameterMm(spacing / 3)
     display.SetContourResolutionMm(spacing / 2)

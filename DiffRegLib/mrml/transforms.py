@@ -117,7 +117,7 @@ def put_under(node: Any, transform: Any) -> str:
     if parent is None:
         node.SetAndObserveTransformNodeID(transform.GetID())
         return ""
-    if parent is transform or transform.IsTransformNodeMyParent(parent):
+    if parent is transform or parent.IsTransformNodeMyParent(transform):
         raise RegistrationError(f"{name_of(node)} is already under {name_of(transform)}: take it out of it first.")
     between = slicer.vtkMRMLTransformNode()
     if parent.IsTransformToWorldLinear():

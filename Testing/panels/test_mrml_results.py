@@ -233,6 +233,20 @@ def test_a_node_is_not_put_under_the_same_transform_twice(tmp_path):
     put_under(moving, node)
     with pytest.raises(RegistrationError, match='"moving" is already under'):
         put_under(moving, node)
+    other = nodes.volume(scene, "other")
+    nodes.linear_parent(scene, other).SetAndObserveTransformNodeID(node.GetID())
+    with pytest.raises(RegistrationError, match='"other" is already under'):
+        put_under(other, node)
+
+
+def test_an_existing_point_list_takes_the_carried_points_and_their_labels():
+    scene = nodes.new_scene()
+    moving, target = nodes.markups(scene, [[1, 2, 3], [4, 5, 6]]), nodes.markups(scene, [[0, 0, 0]] * 5, "mine")
+    nodes.linear_parent(scene, target)
+    carried = results.carry(moving, results.linear_node(np.linalg.inv(nodes.MOTION), "inverse"), "carried")
+    results.add(scene, {"points": Output(carried, into=target)})
+    assert np.allclose(_world(target), nodes.apply(np.linalg.inv(nodes.MOTION), _world(moving)))
+    assert [target.GetNthControlPointLabel(n) for n in range(2)] == ["p0", "p1"] and target.GetName() == "mine"
 
 
 def _added(scene, transform, folder):
