@@ -31,7 +31,7 @@ def _bar() -> Iterator[Callable[[Event], None]]:
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("Starting.", total=1.0, left="")
@@ -70,7 +70,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
             shown.add_column(name, justify="right" if i else "left", overflow="fold")
         for row in rows:
             shown.add_row(*row)
-        Console().print(shown)
+        Console(markup=False, highlight=False).print(shown)
         return
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     print(title)

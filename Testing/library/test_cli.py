@@ -203,3 +203,32 @@ def workers(folder):
 def assert_no_worker(folder):
     if Path("/proc").is_dir():
         assert workers(folder) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
+def test_terminal_shows_a_bar_and_a_table_with_units(pair, tmp_path):
+    import pty
+
+    main_end, terminal = pty.openpty()
+    landmarks = ("--fixed-landmarks", pair[0], "--moving-landmarks", pair[1])
+    process = subprocess.Popen(
+        command("splat", *pair, "-o", tmp_path / "out", *landmarks, *QUICK),
+        env={**ENVIRONMENT, "COLUMNS": "120"},
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    while block := _read(main_end):
+        shown += block
+    assert process.wait(timeout=20) == 0
+    text = shown.decode("utf-8", "replace")
+    assert "━" in text and "Drawing the overview." in text
+    assert "largest [mm]" in text and "peak memory [MB]" in text
+
+
+def _read(descriptor):
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # how Linux says that the other end of a terminal is closed
+        return b""
