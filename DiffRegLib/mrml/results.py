@@ -110,8 +110,7 @@ def add(scene: Any, outputs: dict[str, Output]) -> dict[str, Any]:
             check_output(output.into, kind_of(output.node), linear)
     added: list[Any] = []
     placed: dict[str, Any] = {}
-    scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
-    try:
+    try:  # not as a batch: the slice views would not see a transform that is added in one
         for role, output in outputs.items():
             if output.into is None:
                 placed[role] = scene.AddNode(output.node)
@@ -125,8 +124,6 @@ def add(scene: Any, outputs: dict[str, Output]) -> dict[str, Any]:
         for node in reversed(added):
             scene.RemoveNode(node)
         raise
-    finally:
-        scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
     return {role: placed[role] for role in outputs}
 
 
