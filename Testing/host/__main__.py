@@ -1,0 +1,52 @@
+"""python -m Testing.host MODULE.py [SCENE] [--screenshot FILE]: open a panel for a person, or photograph it."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import requirements
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m Testing.host", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("module", type=Path, help="the scripted module's file, or its folder")
+    parser.add_argument("scene", type=Path, nargs="?", help="a scene (.mrb, .mrml) or any file that Slicer loads")
+    parser.add_argument("--screenshot", type=Path, help="write a PNG of the window and end; needs no screen")
+    arguments = parser.parse_args()
+    if requirements.missing():
+        return requirements.missing()
+    screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not screen and arguments.screenshot is None:
+        return "There is no screen to open a window on; --screenshot FILE works without one."
+    path = arguments.module / f"{arguments.module.name}.py" if arguments.module.is_dir() else arguments.module
+    for given in (path, arguments.scene):
+        if given is not None and not given.is_file():
+            return f"There is no file {given}."
+
+    from .host import Host
+
+    host = Host()
+    host.window.show()
+    if arguments.scene is not None:
+        load(host, arguments.scene)
+    host.open_module(path)
+    if arguments.screenshot is not None:
+        host.process(300)
+        host.screenshot(arguments.screenshot)
+        return 0
+    return host.application.exec()
+
+
+def load(host, path):
+    import slicer
+
+    if host.app.coreIOManager().fileType(path) == "SceneFile":
+        host.load_scene(path)
+    else:
+        slicer.util.loadNodeFromFile(str(path))
+        slicer.util.resetThreeDViews()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
