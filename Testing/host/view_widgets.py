@@ -87,7 +87,7 @@ class qMRMLSliceControllerWidget(qMRMLViewControllerBar):
         to_ras = node.GetSliceToRAS()
         normal = [to_ras.GetElement(i, 2) for i in range(3)]
         axis = max(range(3), key=lambda i: abs(normal[i]))
-        letter = ("LR", "PA", "IS")[axis][normal[axis] * offset > 0] if offset else "LPI"[axis]
+        letter = ("LR", "PA", "IS")[axis][round(normal[axis] * offset, 1) >= 0]
         self._offset.setText(f"{letter}: {abs(offset):.1f} mm")
         self.show_node(node)
 

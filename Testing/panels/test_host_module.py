@@ -1,5 +1,6 @@
 """A module in the host: work in another process, packages, files, the photograph, the command line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_the_command_line_photographs_a_module(slicer, volume, tmp_path, scene):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "shot.png").stat().st_size > 20_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="EGL and X are Linux's")
+def test_without_opengl_the_host_says_what_to_install():
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkXOpenGLRenderWindow"  # which needs a screen
+    command = [sys.executable, "-m", "Testing.host", str(DEMO), "--screenshot", "x.png"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "no usable OpenGL; on Linux install libegl1" in done.stderr
 
 
 def test_the_command_line_says_what_it_lacks(slicer, tmp_path):

@@ -169,6 +169,27 @@ def test_a_markup_follows_the_mouse(host, slicer, head):
     assert node.GetNthControlPointPosition(0) == pytest.approx((18, -12, 0), abs=0.5)
 
 
+def test_a_transform_is_moved_by_its_handles(host, slicer, head):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetEditorVisibility(True)
+    display.SetEditorSliceIntersectionVisibility(True)
+    host.process(50)
+    host.mouse.drag("Red", (0, 0, 0), (20, -15, 0))
+    moved = slicer.util.arrayFromTransformMatrix(node)
+    assert moved[:3, 3] == pytest.approx((20, -15, 0), abs=1)
+    assert moved[:3, :3] == pytest.approx(np.eye(3))
+
+
+def test_a_slice_is_a_textured_plane_in_3d(host, slicer, head):
+    slicer.app.layoutManager().sliceWidget("Green").sliceController().setSliceVisible(True)
+    slicer.util.resetThreeDViews()
+    host.process(50)
+    assert grey(host, "1", RIGHT) == pytest.approx(200, abs=25)
+    assert grey(host, "1", (-56, 0, 0)) == pytest.approx(20, abs=15)
+
+
 def test_dragging_turns_the_3d_view(host, slicer, head):
     camera = host.view("1").cameraNode()
     before = np.array(camera.GetPosition())
