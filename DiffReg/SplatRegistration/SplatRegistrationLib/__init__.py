@@ -1,0 +1,1 @@
+"""What the module Splat Registration is made of, beside its four classes."""

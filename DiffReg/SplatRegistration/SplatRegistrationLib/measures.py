@@ -1,0 +1,64 @@
+"""What a registration is worth, in the lines that the Result section shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from DiffRegLib.errors import RegistrationError
+
+
+def read(result: Path) -> dict[str, Any]:
+    """The measures of a finished job without the trace of every iteration; raises `RegistrationError`."""
+    try:
+        found = json.loads((result / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RegistrationError(_("The result of the registration is incomplete: press Apply again.")) from None
+    trace = found.pop("trace", [])
+    losses = [row["similarity"] for row in trace if "similarity" in row]
+    if losses:
+        found["similarity"] = {"before": losses[0], "after": losses[-1]}
+    return found
+
+
+def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Title and text of every measure that there is: the error before and after first."""
+    return [*_errors(found), *_deformation(found), *_effort(found)]
+
+
+def _errors(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    if landmarks := found.get("landmarks"):
+        before, after = landmarks["before_mm"], landmarks["after_mm"]
+        text = _("{a:.2f} → {b:.2f} mm (mean of {count}), largest {c:.1f} → {d:.1f} mm")
+        values = {"a": before["mean"], "b": after["mean"], "c": before["max"], "d": after["max"]}
+        rows.append((_("Landmark error"), text.format(count=landmarks["count"], **values)))
+    if dice := found.get("dice"):
+        text = _("{a:.3f} → {b:.3f} (mean of {count} labels)")
+        rows.append((_("Dice overlap"), text.format(a=dice["before"], b=dice["after"], count=len(dice["labels"]))))
+    if not rows and (loss := found.get("similarity")):
+        rows.append((_("Loss"), _("{before:.4g} → {after:.4g} (no landmarks or labels given)").format(**loss)))
+    return rows
+
+
+def _deformation(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [(_("Folded voxels"), f"{found['folded_percent']:.3f} %")] if "folded_percent" in found else []
+    if determinant := found.get("jacobian_determinant"):
+        text = _("{min:.2f} to {max:.2f} times the volume").format(**determinant)
+        rows.append((_("Local change"), text))
+    if found.get("inverse_residual_mm") is not None:
+        rows.append((_("Inverse"), _("exact within {mm:.3f} mm").format(mm=found["inverse_residual_mm"])))
+    return rows
+
+
+def _effort(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(_("Run time"), f"{found['seconds']:.1f} s")] if found.get("seconds") is not None else []
+
+
+def as_html(found: dict[str, Any]) -> str:
+    """A table for a label."""
+    cells = "".join(f"<tr><td>{title}:&nbsp;&nbsp;</td><td>{text}</td></tr>" for title, text in lines(found))
+    return f"<table>{cells}</table>"

@@ -1,0 +1,109 @@
+"""The loss of a running job: a table, a series and a chart in the scene, which grow with every line of progress."""
+
+from __future__ import annotations
+
+import time
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+SHORTEST_INTERVAL = 0.25  # seconds between two redraws
+ITERATION, LOSS = "Iteration", "Loss"
+COLOR = (0.12, 0.38, 0.66)
+
+
+class LossPlot:
+    """Made when a job starts. `remove_chart` takes everything out of the scene again."""
+
+    def __init__(self, name: str) -> None:
+        self._table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+        self._series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+        self.chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
+        self._columns = [vtk.vtkFloatArray() for _column in range(2)]
+        for column, title in zip(self._columns, (ITERATION, LOSS)):
+            column.SetName(title)
+            self._table.AddColumn(column)
+        self._columns = [self._table.GetTable().GetColumn(n) for n in range(2)]
+        self._connect()
+        self._level, self._passed, self._last = None, 0, 0
+        self._drawn = 0.0
+
+    def _connect(self) -> None:
+        self._series.SetAndObserveTableNodeID(self._table.GetID())
+        self._series.SetXColumnName(ITERATION)
+        self._series.SetYColumnName(LOSS)
+        self._series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+        self._series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
+        self._series.SetColor(*COLOR)
+        self._series.SetLineWidth(2)
+        self.chart.AddAndObservePlotSeriesNodeID(self._series.GetID())
+        self.chart.SetTitleVisibility(False)
+        self.chart.SetLegendVisibility(False)
+        self.chart.SetXAxisTitle(_("Iteration"))
+        self.chart.SetYAxisTitle(_("Loss"))
+
+    @property
+    def points(self) -> int:
+        """How many losses have been added."""
+        return self._columns[0].GetNumberOfTuples()
+
+    def add(self, level: int | None, iteration: int, loss: float) -> None:
+        """One more point; the iterations of a new level are counted on."""
+        if level != self._level:
+            self._level, self._passed = level, self._last
+        self._last = self._passed + iteration
+        for column, value in zip(self._columns, (self._last, loss)):
+            column.InsertNextValue(value)
+        if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
+            self.draw()
+
+    def draw(self) -> None:
+        """Brings the views up to date."""
+        self._drawn = time.monotonic()
+        for column in self._columns:
+            column.Modified()  # or its range stays what it was
+        self._table.GetTable().Modified()
+        self._table.Modified()
+
+
+def remove_chart(chart: slicer.vtkMRMLPlotChartNode) -> None:
+    """Takes a chart, its series and their tables out of the scene."""
+    series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    tables = [one.GetTableNode() for one in series if one is not None]
+    for node in filter(None, (chart, *series, *tables)):
+        slicer.mrmlScene.RemoveNode(node)
+
+
+class LossView:
+    """A plot view inside a panel; its view node belongs to no layout and is never saved."""
+
+    def __init__(self, height: int) -> None:
+        self.widget = slicer.qMRMLPlotView()
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.widget.setMinimumHeight(height)
+        self.widget.setMaximumHeight(height)
+        self._node = None
+
+    def show(self, chart: slicer.vtkMRMLPlotChartNode | None, owner: slicer.vtkMRMLNode) -> None:
+        """Shows the chart, or nothing. owner: the parameter node, in place of a layout."""
+        if chart is None:
+            self.clear()
+            return
+        if self._node is None or self._node.GetScene() is None:
+            self._node = slicer.vtkMRMLPlotViewNode()
+            self._node.SetName(f"{owner.GetName()} loss")
+            self._node.SetHideFromEditors(True)
+            self._node.SetSaveWithScene(False)
+            self._node.SetLayoutName(f"{owner.GetName()}Loss")
+            self._node.SetAndObserveParentLayoutNodeID(owner.GetID())
+            slicer.mrmlScene.AddNode(self._node)
+            self.widget.setMRMLPlotViewNode(self._node)
+        self._node.SetPlotChartNodeID(chart.GetID())
+
+    def clear(self) -> None:
+        """Takes the view node out of the scene."""
+        if self._node is not None and self._node.GetScene() is not None:
+            self._node.SetPlotChartNodeID(None)
+            slicer.mrmlScene.RemoveNode(self._node)
+        self._node = None

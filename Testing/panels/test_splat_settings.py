@@ -1,0 +1,201 @@
+"""The settings of the panel: every widget holds its parameter, presets are followed, Apply says what is missing."""
+
+import subprocess
+import sys
+
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+
+from Testing.panels.splat_panel import (  # noqa: E402
+    MODULE,
+    ROOT,
+    choose_points,
+    cloud,
+    labels_node,
+    open_panel,
+    parameters,
+    points_node,
+)
+
+LOAD = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from Testing.host.host import Host
+host = Host()
+panel = host.open_module({str(MODULE)!r})
+print(panel.ui.applyButton.text)
+print(sorted({{"torch", "numba", "SimpleITK", "scipy", "skimage"}} & set(sys.modules)))
+"""
+BOOKKEEPING = {"followed_preset", "result_fixed", "result_moving", "measures", "loss"}
+
+
+@pytest.fixture
+def panel(host):
+    return open_panel(host)
+
+
+def _bound(panel):
+    """The widgets by the parameter that they name."""
+    widgets = [w for w in vars(panel.ui).values() if w.property("SlicerParameterName")]
+    return {w.property("SlicerParameterName"): w for w in widgets}
+
+
+def test_loading_the_module_imports_nothing_heavy(host):
+    done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["Select a fixed input", "[]"], done.stderr
+
+
+def test_every_parameter_has_a_widget_and_every_widget_a_parameter(panel):
+    assert set(_bound(panel)) == set(parameters(panel).allParameters) - BOOKKEEPING
+
+
+def test_every_option_is_there_once_with_help_unit_and_range(panel):
+    from DiffRegLib.options import option_fields
+    from SplatRegistrationLib.parameters import GROUPS
+
+    for group, options in GROUPS.items():
+        for field in option_fields(options):
+            widget = _bound(panel)[f"{group}_{field.name}"]
+            assert field.help[1:] in widget.toolTip and field.unit in widget.toolTip
+            if widget.inherits("QSpinBox") or widget.inherits("QDoubleSpinBox"):
+                assert field.unit in widget.suffix
+                assert field.low is None or widget.minimum == field.low
+                assert field.high is None or widget.maximum == field.high
+                assert widget.value == field.type(parameters(panel).getValue(f"{group}_{field.name}"))
+
+
+def test_a_change_in_a_widget_reaches_the_parameter_and_back(host, panel):
+    bound, settings = _bound(panel), parameters(panel)
+    for name, widget in bound.items():
+        if widget.inherits("QCheckBox"):
+            before = settings.getValue(name)
+            host.click(widget) if widget.isVisible() and widget.isEnabled() else widget.toggle()
+            assert settings.getValue(name) is not before
+            settings.setValue(name, before)
+            assert widget.checked is before
+        elif widget.inherits("QSpinBox") or widget.inherits("QDoubleSpinBox"):
+            before = widget.value
+            widget.value = before + widget.singleStep if before < widget.maximum else before - widget.singleStep
+            assert settings.getValue(name) == widget.value != before
+            settings.setValue(name, before)
+            assert widget.value == before
+        elif widget.inherits("QComboBox"):
+            widget.currentIndex = widget.count - 1
+            last = settings.getValue(name)
+            widget.currentIndex = 0
+            assert settings.getValue(name) != last
+            settings.setValue(name, last)
+            assert widget.currentIndex == widget.count - 1
+        elif widget.inherits("QLineEdit"):
+            before = settings.getValue(name)
+            widget.text = "7"
+            assert settings.getValue(name) == "7"
+            settings.setValue(name, before)
+            assert widget.text == before
+
+
+@pytest.mark.parametrize("name", ["fixed", "moving", "fixed_mask", "moving_mask", "output_warped"])
+def test_nodes_are_chosen_by_hand_and_by_script(host, panel, name):
+    node = labels_node("Organ", (0, 0, 0))
+    selector = _bound(panel)[name]
+    host.choose(selector, "Organ")
+    assert parameters(panel).getValue(name) is node
+    parameters(panel).setValue(name, None)
+    assert selector.currentNode() is None
+
+
+def test_options_that_nobody_changed_follow_the_preset(panel):
+    from DiffRegLib.methods.splatting.options import PRESETS
+
+    from DiffRegLib.options import option_fields
+    from SplatRegistrationLib.parameters import Preset, SplattingOptions
+
+    settings, names = parameters(panel), list(PRESETS)
+    different = [
+        f.name
+        for f in option_fields(SplattingOptions)
+        if len({getattr(PRESETS[n], f.name) for n in names[:2]}) == 2 and f.type in (int, float) and not f.repeated
+    ]
+    followed = different[0]
+    settings.preset = Preset[names[0]]
+    settings.setValue("splatting_seed", 17)
+    for name in (names[1], names[0], names[1]):
+        settings.preset = Preset[name]
+        assert settings.getValue(f"splatting_{followed}") == getattr(PRESETS[name], followed)
+        assert settings.getValue("splatting_seed") == 17
+    panel.ui.resetButton.click()
+    assert settings.getValue("splatting_seed") == PRESETS[names[1]].seed
+
+
+def _reason(panel):
+    assert not panel.ui.applyButton.enabled
+    assert panel.ui.applyButton.toolTip in (panel.ui.applyButton.text, panel.ui.statusLabel.text)
+    return panel.ui.applyButton.toolTip
+
+
+def test_apply_says_what_is_missing(host, panel):
+    assert _reason(panel) == "Select a fixed input"
+    parameters(panel).fixed = points_node("A", cloud(50))
+    assert _reason(panel) == "Select a moving input"
+    parameters(panel).moving = parameters(panel).fixed
+    assert _reason(panel).startswith('"A" is the fixed and the moving input')
+    parameters(panel).moving = points_node("B", cloud(50))
+    assert panel.ui.applyButton.enabled and panel.ui.applyButton.text == "Apply"
+
+
+def test_apply_waits_for_points_that_are_placed_later(host, panel):
+    choose_points(panel)
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Later")
+    parameters(panel).moving = empty
+    assert '"Later" has no placed control points' in _reason(panel)
+    for position in cloud(20):
+        empty.AddControlPoint(position)
+    assert panel.ui.applyButton.enabled
+
+
+def test_apply_waits_for_segments_that_are_drawn_later(host, panel):
+    choose_points(panel)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+    parameters(panel).moving = segmentation
+    assert '"Organs" has no segments' in _reason(panel)
+    segmentation.GetSegmentation().AddEmptySegment("liver")
+    assert panel.ui.applyButton.enabled
+
+
+def test_a_volume_under_a_transform_that_bends_cannot_be_taken(host, panel):
+    _, moving = choose_points(panel)
+    volume = labels_node("CT", (0, 0, 0), "vtkMRMLScalarVolumeNode")
+    bent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Bend")
+    volume.SetAndObserveTransformNodeID(bent.GetID())
+    parameters(panel).moving = volume
+    assert '"CT" is under the non-linear transform "Bend"' in _reason(panel)
+    volume.SetAndObserveTransformNodeID(None)
+    assert panel.ui.applyButton.enabled
+
+
+def test_landmarks_come_in_pairs(host, panel):
+    choose_points(panel)
+    parameters(panel).fixed_landmarks = points_node("L1", cloud(10))
+    assert '"L1" has no counterpart' in _reason(panel)
+    parameters(panel).moving_landmarks = points_node("L2", cloud(11))
+    assert '"L1" has 10 points and "L2" has 11' in _reason(panel)
+    parameters(panel).moving_landmarks.RemoveNthControlPoint(0)
+    assert panel.ui.applyButton.enabled
+
+
+def test_an_output_is_neither_an_input_nor_of_another_kind(host, panel):
+    _, moving = choose_points(panel)
+    parameters(panel).output_warped = moving
+    assert '"Moving cloud" is used twice' in _reason(panel)
+    parameters(panel).output_warped = labels_node("Labels", (0, 0, 0))
+    assert '"Labels" cannot take the result' in _reason(panel)
+    parameters(panel).output_warped = None
+    assert panel.ui.applyButton.enabled
+
+
+def test_a_schedule_that_is_no_list_of_numbers_is_refused(panel):
+    choose_points(panel)
+    lines = [name for name, w in _bound(panel).items() if w.inherits("QLineEdit")]
+    parameters(panel).setValue(lines[0], "fast")
+    assert "'fast'" in _reason(panel)
