@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from DiffRegLib.cli.metrics import FILE as METRICS
+from DiffRegLib.cli.metrics import show_result
 from DiffRegLib.cli.show import facts
 from DiffRegLib.jobs.kinds import kind_of
 
@@ -34,7 +37,10 @@ def run(given: argparse.Namespace) -> int:
         "result": _result,
     }
     for path in given.files:
-        facts(path, describe[kind_of(path)](path))
+        kind = kind_of(path)
+        facts(path, describe[kind](path))
+        if kind == "result" and (Path(path) / METRICS).is_file():
+            show_result(Path(path))
     return 0
 
 

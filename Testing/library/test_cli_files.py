@@ -1,29 +1,31 @@
 """`warp`, `info`, `evaluate` and `phantom` on files whose answer is known."""
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
 
+from DiffRegLib.cli import main
 from DiffRegLib.image import Geometry, Image, read_image, write_image
-from DiffRegLib.jobs import worker_environment
+from DiffRegLib.jobs import make_job
 from DiffRegLib.points import PointCloud
 from DiffRegLib.points.io import read_cloud, write_cloud
 from DiffRegLib.transforms import Affine, DisplacementField, rigid, write_transform
 
-ENVIRONMENT = worker_environment()
 SHIFT = torch.tensor([6.0, -4.0, 2.0], dtype=torch.float64)
 
 
 def diffreg(*arguments, code=0):
-    command = [sys.executable, "-m", "DiffRegLib", *map(str, arguments)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", timeout=120)
-    assert done.returncode == code, done.stderr
-    return done.stdout + done.stderr
+    """Runs the command in this process and returns what it printed."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        returned = main([str(a) for a in arguments])
+    assert returned == code, output.getvalue()
+    return output.getvalue()
 
 
 def ball(center, like, value=1.0, radius=15.0):
@@ -134,6 +136,17 @@ def test_info_of_clouds_transforms_and_surfaces(tmp_path, grid, shift):
     for number in ("6.0000", "-4.0000", "2.0000"):
         assert number in text
     assert "DisplacementField" in text and "5.196 mm" in text
+
+
+def test_info_of_a_result_shows_what_it_reached(tmp_path):
+    make_job(tmp_path / "out", "splatting", {}, {})
+    metrics = {
+        "folded_percent": 0.25,
+        "dice": {"before": 0.5, "after": 0.875, "labels": {"1": {"before": 0.5, "after": 0.875}}},
+    }
+    (tmp_path / "out" / "metrics.json").write_text(json.dumps(metrics))
+    text = diffreg("info", tmp_path / "out")
+    assert "splatting registration of" in text and "0.875" in text and "0.250" in text
 
 
 def test_evaluate_knows_the_error_of_a_shift(tmp_path, grid, shift):

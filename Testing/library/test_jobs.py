@@ -30,6 +30,9 @@ def run(job, result, report):
         raise OSError(28, "No space left on device")
     if kind == "memory":
         raise MemoryError
+    if kind == "vanish":
+        import shutil
+        shutil.rmtree(result.parent)
     if kind == "long":
         time.sleep(60)
     for i in range(3):
@@ -129,6 +132,14 @@ def test_failed_job_says_one_sentence_and_leaves_no_result(job_of, kind, code, w
     assert {p.name for p in folder.iterdir()} == expected
     if code == 3:
         assert "patient_runner.py" in (folder / "traceback.txt").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let go of a folder in use")
+def test_job_folder_that_disappears_is_one_sentence(job_of):
+    folder = job_of("vanish")
+    code, lines, errors = run(folder)
+    assert code == 2 and "has disappeared" in lines[-1]["error"] and "Traceback" not in errors
+    assert not folder.exists()
 
 
 def wait_for_start(process):
