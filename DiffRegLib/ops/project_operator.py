@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.ops import backend as backends
-from DiffRegLib.ops.projection_reference import backproject_reference, project_reference
+from DiffRegLib.ops.projection_reference import backproject_reference, curve_reference, project_reference
 
 
 def project_rays(
@@ -53,6 +53,22 @@ def _backproject(
     return backproject_reference(image, slopes, frames, lens, pixels, columns, step, shape)
 
 
+@torch.library.custom_op("diffreg::project_curve", mutates_args=())
+def _curve(
+    volume: Tensor,
+    along: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    backend: str,
+) -> Tensor:
+    kernels = backends.kernels("project_curve", backend, "projection", volume, along)
+    curve = curve_reference if kernels is None else kernels.curve
+    return curve(volume, along, frames, lens, pixels, columns, step)
+
+
 @_project.register_fake
 def _(volume, frames, lens, pixels, columns, step, slopes, backend):
     size = (len(frames), volume.shape[1], len(pixels))
@@ -64,26 +80,36 @@ def _(image, slopes, frames, lens, pixels, columns, step, shape, backend):
     return image.new_empty(shape)
 
 
+@_curve.register_fake
+def _(volume, along, frames, lens, pixels, columns, step, backend):
+    return torch.empty_like(along)
+
+
 def _setup_project(ctx, inputs, output):
     volume, frames, lens, pixels, *rest = inputs
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(volume, frames, lens, pixels, output[1])
-    ctx.columns, ctx.step, _, ctx.backend = rest
+    ctx.columns, ctx.step, ctx.sloped, ctx.backend = rest
 
 
 def _project_backward(ctx, grad_image, grad_sums):
     volume, frames, lens, pixels, sums = ctx.saved_tensors
     to_volume = to_frames = None
+    grad_sums = grad_sums if ctx.sloped else None
+    if grad_image is None and grad_sums is None:
+        return (None,) * 8
     if ctx.needs_input_grad[0]:
         rays = (frames, lens, pixels, ctx.columns, ctx.step, list(volume.shape), ctx.backend)
         to_volume = torch.ops.diffreg.backproject(*_both(grad_image, grad_sums, sums), *rays)
     if ctx.needs_input_grad[1]:
+        if not ctx.sloped:
+            sums = torch.ops.diffreg.project(volume, frames, lens, pixels, ctx.columns, ctx.step, True, ctx.backend)[1]
         if grad_image is not None:
             to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, frames.dtype)
         if grad_sums is not None:
-            rays = (lens, pixels, ctx.columns, ctx.step)
-            curvature = _second_derivative(volume, frames, rays, grad_sums)
-            to_frames = curvature if to_frames is None else to_frames + curvature
+            rays = (frames, lens, pixels, ctx.columns, ctx.step, ctx.backend)
+            curved = _bend(volume, grad_sums, *rays)
+            to_frames = curved if to_frames is None else to_frames + curved
     return to_volume, to_frames, None, None, None, None, None, None
 
 
@@ -103,7 +129,7 @@ def _backproject_backward(ctx, grad):
     if ctx.needs_input_grad[2]:
         to_frames = _pull_back(image, to_sums, pixels, ctx.columns, frames.dtype)
         if sums.numel():
-            to_frames = to_frames + _second_derivative(grad, frames, rays, sums)
+            to_frames = to_frames + _bend(grad, sums, frames, *rays, ctx.backend)
     return to_image, to_sums if sums.numel() else torch.zeros_like(sums), to_frames, *[None] * 6
 
 
@@ -127,9 +153,9 @@ def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, dtype: 
     return torch.cat([total - ends[:, :1], ends], 1)
 
 
-def _second_derivative(volume: Tensor, frames: Tensor, rays: tuple, grad_sums: Tensor) -> Tensor:
-    """Gradient of the sums to the frames, for which the reference stands in on every backend."""
-    with torch.enable_grad():
-        tracked = frames if frames.requires_grad else frames.detach().requires_grad_()
-        sums = project_reference(volume, tracked, *rays)[1]
-        return torch.autograd.grad(sums, tracked, grad_sums, create_graph=True)[0]
+def _bend(
+    volume: Tensor, along: Tensor, frames: Tensor, lens, pixels, columns: int, step: float, backend: str
+) -> Tensor:
+    """Gradient (B,4,3) to the frames of the sums weighted by `along`."""
+    curved = torch.ops.diffreg.project_curve(volume, along, frames, lens, pixels, columns, step, backend)
+    return _pull_back(torch.ones_like(curved[..., 0]), curved, pixels, columns, frames.dtype)

@@ -72,11 +72,13 @@ def project(
     """
     cameras = [camera] if isinstance(camera, Camera) else list(camera)
     data = volume.data if volume.data.ndim == 5 else volume.data[None]
-    step = default_step(volume.affine) if step is None else float(step)
-    _check(data, cameras, step)
+    _check(data, cameras)
     if data.device.type == "cpu" and data.dtype in (torch.float16, torch.bfloat16):
         data = data.float()
     frames = frames_of(pose.to(data.device), volume.affine, cameras)
+    step = default_step(volume.affine) if step is None else float(step)
+    if not 0 < step < float("inf"):
+        raise RegistrationError(f"step is {step}: give a positive number of mm.")
     if len(data) not in (1, len(frames)):
         raise RegistrationError(f"{len(data)} volumes for {len(frames)} views: give one volume, or one a view.")
     lens = lenses_of(cameras, data.device).expand(len(frames), -1)
@@ -91,15 +93,13 @@ def project(
     return image[:, :, order].unflatten(2, (rows, columns))
 
 
-def _check(data: Tensor, cameras: list[Camera], step: float) -> None:
+def _check(data: Tensor, cameras: list[Camera]) -> None:
     if data.ndim != 5 or not data.is_floating_point() or not data.numel():
         raise RegistrationError(
             f"volume is {data.dtype} of shape {tuple(data.shape)}: give a floating (C, D, H, W) or (B, C, D, H, W)."
         )
     if not cameras or any(camera.size != cameras[0].size for camera in cameras):
         raise RegistrationError(f"cameras of sizes {[c.size for c in cameras]}: give one or more of the same size.")
-    if not 0 < step < float("inf"):
-        raise RegistrationError(f"step is {step}: give a positive number of mm.")
 
 
 def _listed(pixels: Tensor, rows: int, columns: int) -> Tensor:

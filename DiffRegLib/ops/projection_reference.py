@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.ops.rays import ray_lengths
-from DiffRegLib.ops.reference import add_cells, read_cells
+from DiffRegLib.ops.reference import add_cells, curve_cells, read_cells
 
 
 def project_reference(
@@ -71,3 +71,26 @@ def backproject_reference(
             slopes = (sums[..., :3] + sums[..., 3:] * alpha[:, None, :, None].to(image.dtype)) * reached[..., None]
         volume = add_cells(volume, source + alpha[..., None] * beam, image * reached, slopes)
     return volume if shape[0] > 1 else volume.sum(0, keepdim=True)
+
+
+def curve_reference(
+    volume: Tensor, along: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+) -> Tensor:
+    """How the sums of `project_reference`, weighted by `along` (B,C,P,6), change with the ends of the rays: (B,C,P,6).
+
+    With q_k = a + alpha_k b for along = (a, b) and H_k the second derivatives of the volume at x_k, these are step
+    times sum_k H_k q_k and step times sum_k alpha_k H_k q_k, to be read as the sums are.
+    """
+    row, column = pixels // columns, pixels % columns
+    lengths = ray_lengths(lens, row, column)
+    source, first, across, down = (corner[:, None] for corner in frames.unbind(1))
+    beam = first + column[:, None] * across + row[:, None] * down - source
+    volume = volume.expand(len(frames), -1, -1, -1, -1)
+    curved = torch.zeros_like(along)
+    for shell in _shells(source, beam, lengths, volume.shape[2:], step):
+        alpha = (shell + 0.5) * step / lengths
+        fraction = alpha[:, None, :, None].to(volume.dtype)
+        bent = curve_cells(volume, source + alpha[..., None] * beam, along[..., :3] + fraction * along[..., 3:])
+        bent = bent * (alpha <= 1)[:, None, :, None].to(volume.dtype) * step
+        curved = curved + torch.cat([bent, fraction * bent], -1)
+    return curved

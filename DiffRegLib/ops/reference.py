@@ -41,29 +41,43 @@ def read_cells(volume: Tensor, voxels: Tensor, slopes: bool = False) -> tuple[Te
     channels, flat = volume.shape[1], volume.flatten(2)
     sampled = volume.new_zeros(volume.shape[0], channels, voxels.shape[1])
     slope = sampled[..., None].expand(-1, -1, -1, 3) if slopes else None
-    for index, weight, change in _corners(voxels, volume.shape[2:]):
+    for index, (u, v, w), (du, dv, dw) in _corners(voxels, volume.shape[2:]):
         value = flat.gather(2, index[:, None].expand(-1, channels, -1))
-        sampled = sampled + value * weight[:, None].to(volume.dtype)
+        sampled = sampled + value * (u * v * w)[:, None].to(volume.dtype)
         if slopes:
+            change = torch.stack([du * v * w, u * dv * w, u * v * dw], -1)
             slope = slope + value[..., None] * change[:, None].to(volume.dtype)
     return sampled, slope
+
+
+def curve_cells(volume: Tensor, voxels: Tensor, along: Tensor) -> Tensor:
+    """Second derivatives (B,C,N,3): how the gradients of `read_cells` change along directions (B,C,N,3)."""
+    channels, flat = volume.shape[1], volume.flatten(2)
+    curved = torch.zeros_like(along)
+    x, y, z = along.unbind(-1)
+    for index, (u, v, w), (du, dv, dw) in _corners(voxels, volume.shape[2:]):
+        value = flat.gather(2, index[:, None].expand(-1, channels, -1))
+        xy, xz, yz = (t[:, None].to(volume.dtype) for t in (du * dv * w, du * v * dw, u * dv * dw))
+        curved = curved + value[..., None] * torch.stack([xy * y + xz * z, xy * x + yz * z, xz * x + yz * y], -1)
+    return curved
 
 
 def add_cells(grid: Tensor, voxels: Tensor, values: Tensor, slopes: Tensor | None = None) -> Tensor:
     """The adjoint of `read_cells`: `grid` (B,C,D,H,W) plus values (B,C,N) and slopes (B,C,N,3) at voxels (B,N,3)."""
     flat = grid.flatten(2)
-    for index, weight, change in _corners(voxels, grid.shape[2:]):
-        share = values * weight[:, None].to(values.dtype)
+    for index, (u, v, w), (du, dv, dw) in _corners(voxels, grid.shape[2:]):
+        share = values * (u * v * w)[:, None].to(values.dtype)
         if slopes is not None:
+            change = torch.stack([du * v * w, u * dv * w, u * v * dw], -1)
             share = share + (slopes * change[:, None].to(values.dtype)).sum(-1)
         flat = flat.scatter_add(2, index[:, None].expand(-1, grid.shape[1], -1), share)
     return flat.unflatten(2, grid.shape[2:])
 
 
-def _corners(voxels: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Flat index (B,N), trilinear weight (B,N) and its derivative (B,N,3) of each of a point's eight corners.
+def _corners(voxels: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[Tensor, tuple, tuple]]:
+    """Of each of a point's eight corners: flat index (B,N), weights along x, y and z, and their derivatives.
 
-    Corners outside the grid have weight and derivative zero.
+    The weights are zero for a corner outside the grid; a product with one of them is therefore zero.
     """
     limit = torch.tensor(tuple(reversed(shape)), device=voxels.device)
     voxels = torch.where(voxels.isnan(), -2.0, voxels)
@@ -74,7 +88,6 @@ def _corners(voxels: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[Tensor, T
         side = torch.tensor(offset, device=voxels.device)
         corner = base.long() + side
         inside = ((corner >= 0) & (corner < limit)).all(-1)
-        weight = torch.where(side.bool(), upper, 1 - upper) * inside[..., None]
-        u, v, w = weight.unbind(-1)
+        weights = torch.where(side.bool(), upper, 1 - upper) * inside[..., None]
         x, y, z = torch.minimum(corner.clamp(min=0), limit - 1).unbind(-1)
-        yield (z * shape[1] + y) * shape[2] + x, u * v * w, torch.stack([v * w, u * w, u * v], -1) * (2 * side - 1)
+        yield (z * shape[1] + y) * shape[2] + x, weights.unbind(-1), tuple(2 * n - 1 for n in offset)

