@@ -31,11 +31,13 @@ def main():
     if arguments.scene is not None:
         load(host, arguments.scene)
     host.open_module(path)
-    if arguments.screenshot is not None:
+    if arguments.screenshot is None:
+        host.application.exec()
+    else:
         host.process(300)
         host.screenshot(arguments.screenshot)
-        return 0
-    return host.application.exec()
+    host.close()
+    return 0
 
 
 def load(host, path):

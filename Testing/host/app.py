@@ -1,6 +1,5 @@
 """slicer.app: what a panel asks of the application."""
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -96,7 +95,9 @@ class Application(Manners, QtCore.QObject):
         return QtWidgets.QApplication.topLevelWidgets()
 
     def startupEnvironment(self):
-        return dict(os.environ)
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+    environment = startupEnvironment
 
     def clipboard(self):
         return QtWidgets.QApplication.clipboard()

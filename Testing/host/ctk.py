@@ -141,9 +141,9 @@ class ctkPathLineEdit(Manners, QtWidgets.QWidget):
     showBrowseButton = stored(bool, "showBrowseButton", True)
 
     def browse(self):
-        from .dialogs import FileDialog
+        from .dialogs import QFileDialog
 
-        path = FileDialog.getOpenFileName(self, self.label or "Select a file", str(Path(self.currentPath).parent))
+        path = QFileDialog.getOpenFileName(self, self.label or "Select a file", str(Path(self.currentPath).parent))
         if path:
             self.currentPath = path
 

@@ -52,8 +52,20 @@ class RecordedBox:
         return script.next(Shown(kind, self.text, self.detailedText), default)
 
 
-class MessageBox(RecordedBox, shim(QtWidgets.QMessageBox)):
+def _static(kind):
+    def ask(parent, title, text, *buttons):
+        if not script.recording:
+            return getattr(QtWidgets.QMessageBox, kind)(parent, title, text, *buttons)
+        names = QtWidgets.QMessageBox.StandardButton
+        return script.next(Shown(kind, text), names.Yes if kind == "question" else names.Ok)
+
+    return staticmethod(ask)
+
+
+class QMessageBox(RecordedBox, shim(QtWidgets.QMessageBox)):
     _plain = True
+    information, warning = _static("information"), _static("warning")
+    critical, question = _static("critical"), _static("question")
 
 
 @stand_in
@@ -74,14 +86,14 @@ def _first(cls, name, kind, cancelled):
     return staticmethod(ask)
 
 
-class FileDialog(shim(QtWidgets.QFileDialog)):
+class QFileDialog(shim(QtWidgets.QFileDialog)):
     _plain = True
     getOpenFileName = _first(QtWidgets.QFileDialog, "getOpenFileName", "file", "")
     getSaveFileName = _first(QtWidgets.QFileDialog, "getSaveFileName", "file", "")
     getOpenFileNames = _first(QtWidgets.QFileDialog, "getOpenFileNames", "file", ())
 
 
-class InputDialog(shim(QtWidgets.QInputDialog)):
+class QInputDialog(shim(QtWidgets.QInputDialog)):
     _plain = True
     getText = _first(QtWidgets.QInputDialog, "getText", "text", "")
     getItem = _first(QtWidgets.QInputDialog, "getItem", "text", "")

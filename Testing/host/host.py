@@ -70,6 +70,13 @@ class Host:
         sys.modules.pop(name, None)
         self.process()
 
+    def close(self):
+        """Let the modules clean up and the views go; the end of the host."""
+        for module in list(self._scripted):
+            self.close_module(module.name)
+        for view in self.app.layoutManager().views():
+            view.close_view()
+
     # Scene
 
     def close_scene(self):

@@ -5,7 +5,7 @@ import vtk
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
-from .dialogs import InputDialog
+from .dialogs import QInputDialog
 from .pythonqt import Manners, stand_in, stored
 
 SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
@@ -122,7 +122,7 @@ class qMRMLNodeComboBox(Manners, QtWidgets.QWidget):
 
     def renameCurrentNode(self):
         node = self.currentNode()
-        name = InputDialog.getText(self, "Rename " + self._label(node.GetClassName()), "New name:") if node else ""
+        name = QInputDialog.getText(self, "Rename " + self._label(node.GetClassName()), "New name:") if node else ""
         if name:
             node.SetName(name)
             self.currentNodeRenamed.emit(name)

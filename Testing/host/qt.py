@@ -2,12 +2,14 @@
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from .dialogs import FileDialog, InputDialog, MessageBox
+from .dialogs import QFileDialog, QInputDialog, QMessageBox
 from .pythonqt import shim
 from .ui_loader import UiLoader
 
+__all__ = ["QFileDialog", "QInputDialog", "QMessageBox"]
+
 Qt = QtCore.Qt
-QUiLoader, QFileDialog, QInputDialog, QMessageBox = UiLoader, FileDialog, InputDialog, MessageBox
+QUiLoader = UiLoader
 
 
 def SIGNAL(signature):

@@ -67,6 +67,7 @@ class CoreIOManager:
         if path.endswith(".mrml"):
             scene.SetURL(path)
             return bool(scene.Commit(path))
+        Path(path).mkdir(parents=True, exist_ok=True)
         return bool(self._core.application_logic.SaveSceneToSlicerDataBundleDirectory(path, None))
 
     def exportNodes(self, ids, paths, properties, harden, messages=None):

@@ -85,9 +85,11 @@ def test_a_timer_a_file_dialog_and_a_question(host, qt):
 
     assert slicer.util.confirmYesNoDisplay("Go on?") is False
     assert slicer.util.confirmYesNoDisplay("Really?") is True
+    assert qt.QMessageBox.question(None, "Title", "Sure?") == qt.QMessageBox.Yes
     slicer.util.errorDisplay("It broke", detailedText="in line 3")
     kinds = [(shown.kind, shown.text) for shown in host.dialogs.shown]
     expected = [("file", "Select the fixed image"), ("question", "Go on?"), ("question", "Really?")]
+    expected.append(("question", "Sure?"))
     assert kinds == [*expected, ("critical", "It broke")]
     assert host.dialogs.shown[-1].details == "in line 3"
 
