@@ -1,13 +1,13 @@
 """What all kernels know of a trilinear cell; called by those for the CPU and by those for CUDA.
 
-None of these takes an array: numba would count references around every call in the innermost loops.
+Those that take an array are inlined: numba would count references around every call in the innermost loops.
 
 numba caches a caller by the date of its own file alone: after a change here, touch the files that import this one.
 """
 
 import numpy as np
 
-from DiffRegLib.ops.kernels.compiling import jit
+from DiffRegLib.ops.kernels.compiling import inlined, jit
 
 f32 = np.float32
 i32 = np.int32
@@ -25,10 +25,17 @@ def voxel_coordinate(p, n):
 
 
 @jit
+def floor_of(x):
+    """The largest integer that does not exceed x, of a size that int32 holds."""
+    i = i32(x)
+    return i32(i - 1) if x < f32(i) else i
+
+
+@jit
 def cell_of(px, py, pz, depth, height, width):
     """The cell of a normalized point: its lowest voxel (i,j,k), and the fractions of a voxel beyond it."""
     x, y, z = voxel_coordinate(px, f32(width)), voxel_coordinate(py, f32(height)), voxel_coordinate(pz, f32(depth))
-    i, j, k = i32(np.floor(x)), i32(np.floor(y)), i32(np.floor(z))
+    i, j, k = floor_of(x), floor_of(y), floor_of(z)
     return i, j, k, x - f32(i), y - f32(j), z - f32(k)
 
 
@@ -91,3 +98,28 @@ def spread(value, dx, dy, dz, x, y, z):
         d * (one - x) - dd,
         d * x + dd,
     )
+
+
+@inlined
+def sample_cell(flat, start, i, j, k, x, y, z, depth, height, width):
+    """Value and voxel gradient at the fractions x, y, z of the cell (i,j,k), zero outside; flat[start] is voxel 0."""
+    value = dx = dy = dz = f32(0)
+    if is_inside(i, j, k, depth, height, width):
+        a = start + flat_index(i, j, k, height, width)
+        b, c, one = a + u64(width), a + u64(height * width), u64(1)
+        d = c + u64(width)
+        value, dx, dy, dz = interpolate(
+            f32(flat[a]), f32(flat[a + one]), f32(flat[b]), f32(flat[b + one]),
+            f32(flat[c]), f32(flat[c + one]), f32(flat[d]), f32(flat[d + one]), x, y, z,
+        )  # fmt: skip
+    else:
+        for number in range(8):
+            q = corner(number, i, j, k, depth, height, width)
+            if q != NOWHERE:
+                u, v, w, du, dv, dw = hat(number, x, y, z)
+                voxel = f32(flat[start + q])
+                value += voxel * u * v * w
+                dx += voxel * du * v * w
+                dy += voxel * u * dv * w
+                dz += voxel * u * v * dw
+    return value, dx, dy, dz

@@ -18,10 +18,11 @@ from DiffRegLib.ops.kernels.cells import (
     corner,
     f32,
     flat_index,
+    floor_of,
     hat,
     i32,
-    interpolate,
     is_inside,
+    sample_cell,
     u32,
     u64,
     voxel_coordinate,
@@ -37,8 +38,8 @@ CHUNK = 16384  # points below which a second thread does not pay
 def _count(points, lo, hi, shape, shift, rows, bricks, histogram):
     depth, height = f32(shape[0]), f32(shape[1])
     for n in range(lo, hi):
-        y = i32(np.floor(voxel_coordinate(points[n, 1], height))) + i32(2)
-        z = i32(np.floor(voxel_coordinate(points[n, 2], depth))) + i32(2)
+        y = floor_of(voxel_coordinate(points[n, 1], height)) + i32(2)
+        z = floor_of(voxel_coordinate(points[n, 2], depth)) + i32(2)
         brick = u32((u32(z) >> u32(shift)) * u32(rows) + (u32(y) >> u32(shift)))
         bricks[n] = brick
         histogram[brick] += 1
@@ -106,32 +107,12 @@ def _splat_slabs(records, slab_start, slabs, grid, channels, shape):
 def _gather_range(records, lo, hi, volume, channels, shape, slopes):
     """Replaces each record's weights by its samples and, if wanted, its point by the slope."""
     depth, height, width = shape
-    step, row, plane = u64(1), u64(width), u64(height * width)
     for n in range(lo, hi):
         i, j, k, x, y, z = cell_of(records[n, 0], records[n, 1], records[n, 2], depth, height, width)
-        inside = is_inside(i, j, k, depth, height, width)
         sx = sy = sz = f32(0)
         for channel in range(channels):
             start = u64(channel) * u64(depth * height * width)
-            value = dx = dy = dz = f32(0)
-            if inside:
-                a = start + flat_index(i, j, k, height, width)
-                b, c = a + row, a + plane
-                d = c + row
-                value, dx, dy, dz = interpolate(
-                    volume[a], volume[a + step], volume[b], volume[b + step],
-                    volume[c], volume[c + step], volume[d], volume[d + step], x, y, z,
-                )  # fmt: skip
-            else:
-                for number in range(8):
-                    p = corner(number, i, j, k, depth, height, width)
-                    if p != NOWHERE:
-                        u, v, w, du, dv, dw = hat(number, x, y, z)
-                        voxel = volume[start + p]
-                        value += voxel * u * v * w
-                        dx += voxel * du * v * w
-                        dy += voxel * u * dv * w
-                        dz += voxel * u * v * dw
+            value, dx, dy, dz = sample_cell(volume, start, i, j, k, x, y, z, depth, height, width)
             weight = records[n, 3 + channel]
             sx += weight * dx
             sy += weight * dy

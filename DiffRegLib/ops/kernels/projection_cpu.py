@@ -15,10 +15,11 @@ from DiffRegLib.ops.kernels.cells import (
     corner,
     f32,
     flat_index,
-    hat,
+    floor_of,
     i32,
     interpolate,
     is_inside,
+    sample_cell,
     spread,
     u32,
     u64,
@@ -57,27 +58,9 @@ def _walk(volume, start, shape, rays, p, lo, hi, total):
     for m in range(lo, hi):
         n = f32(m)
         x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * rays[5, p]
-        i, j, k = i32(np.floor(x)), i32(np.floor(y)), i32(np.floor(z))
+        i, j, k = floor_of(x), floor_of(y), floor_of(z)
         x, y, z = x - f32(i), y - f32(j), z - f32(k)
-        value = dx = dy = dz = f32(0)
-        if is_inside(i, j, k, depth, height, width):
-            a = start + flat_index(i, j, k, height, width)
-            b, c = a + u64(width), a + u64(height * width)
-            d, one = c + u64(width), u64(1)
-            value, dx, dy, dz = interpolate(
-                volume[a], volume[a + one], volume[b], volume[b + one],
-                volume[c], volume[c + one], volume[d], volume[d + one], x, y, z,
-            )  # fmt: skip
-        else:
-            for number in range(8):
-                q = corner(number, i, j, k, depth, height, width)
-                if q != NOWHERE:
-                    u, v, w, du, dv, dw = hat(number, x, y, z)
-                    voxel = volume[start + q]
-                    value += voxel * u * v * w
-                    dx += voxel * du * v * w
-                    dy += voxel * u * dv * w
-                    dz += voxel * u * v * dw
+        value, dx, dy, dz = sample_cell(volume, start, i, j, k, x, y, z, depth, height, width)
         total[0] += value
         total[1] += dx
         total[2] += dy
@@ -192,7 +175,7 @@ def _spread_slab(volume, start, shape, rays, spans, low, high, step, image, slop
         for m in range(lo, hi):
             n = f32(m)
             x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * dz
-            i, j, k = i32(np.floor(x)), i32(np.floor(y)), i32(np.floor(z))
+            i, j, k = floor_of(x), floor_of(y), floor_of(z)
             if k < low or k >= high:
                 continue
             x, y, z = x - f32(i), y - f32(j), z - f32(k)
