@@ -99,16 +99,19 @@ class Reporter:
 
     def close(self) -> None:
         """Releases `progress.jsonl`, which some systems would not let anyone remove otherwise."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk, which was told already
 
     def _write(self, content: dict) -> None:
         line = json.dumps(content) + "\n"  # ASCII: a pipe's encoding cannot spoil it
-        self._file.write(line)
         try:
             self._output.write(line)
             self._output.flush()
         except (BrokenPipeError, ValueError, OSError) as error:
             raise Cancelled("Nobody reads the output of this job any more.") from error
+        self._file.write(line)  # after the output, which says what is wrong where the disk is full
 
 
 def _finite(value: float | None) -> float | None:

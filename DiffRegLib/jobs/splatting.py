@@ -21,6 +21,7 @@ from DiffRegLib.points.io import read_landmarks
 from DiffRegLib.points.options import CloudOptions
 from DiffRegLib.transforms import Transform, read_transform
 
+PLACED = ("center", "landmarks")  # starts that bring together what lies apart, for whom the user decided
 CLOUDS, REGISTERED = 0.25, 0.9  # of the progress, where extraction and optimization end
 
 
@@ -36,7 +37,8 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
         check_landmarks(landmarks, job.path("fixed_landmarks"), job.path("moving_landmarks"))
     check_voxels(fixed)
     check_voxels(moving)
-    check_overlap(fixed, moving, initial)
+    if initial is not None or options.initialization not in PLACED:
+        check_overlap(fixed, moving, initial)
     clouds = []
     for n, side in enumerate(("fixed", "moving")):
         report(CLOUDS * (0.1 + 0.45 * n), f"Finding the points of the {side} side.")
@@ -84,6 +86,6 @@ def check_overlap(fixed: Thing, moving: Thing, initial: Transform | None) -> Non
         return
     where = "even after the initial transform" if initial is not None else "in RAS mm"
     raise RegistrationError(
-        f"{fixed.path} and {moving.path} do not overlap {where}: check their geometry, or give an initial transform "
-        "that brings them together."
+        f"{fixed.path} and {moving.path} do not overlap {where}: check their geometry, or bring them together with an "
+        "initial transform or an initialization by center or landmarks."
     )
