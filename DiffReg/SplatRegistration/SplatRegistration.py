@@ -98,6 +98,7 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.resetButton.connect("clicked(bool)", self.onResetButton)
         self.ui.flickerButton.connect("toggled(bool)", self.onFlickerButton)
@@ -107,6 +108,7 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def cleanup(self):
         self._flicker.stop()
         self.cancel()
+        self.runView.loss_view.clear()
         self.removeObservers()
 
     def enter(self):
@@ -126,6 +128,11 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onSceneEndClose(self, caller, event):
         if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event):
+        """The nodes that the settings name have arrived after the settings."""
+        if self.parent.isEntered and self._run is None:
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
@@ -225,8 +232,9 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.runView.log(_("Finished."))
             self._parameterNode.loss = self.runView.keep(self._parameterNode.loss)
             self._shown = self.form.display_settings(self._parameterNode)
-            displays.arrange(self._parameterNode)
-            qt.QTimer.singleShot(0, self._showGrid)
+            if displays.has_result(self._parameterNode):
+                displays.arrange(self._parameterNode)
+                qt.QTimer.singleShot(0, self._showGrid)
             self.ui.resultCollapsibleButton.collapsed = False
         self.onParametersModified()
 

@@ -107,7 +107,6 @@ def test_nodes_are_chosen_by_hand_and_by_script(host, panel, name):
 
 def test_options_that_nobody_changed_follow_the_preset(panel):
     from DiffRegLib.methods.splatting.options import PRESETS
-
     from DiffRegLib.options import option_fields
     from SplatRegistrationLib.parameters import Preset, SplattingOptions
 

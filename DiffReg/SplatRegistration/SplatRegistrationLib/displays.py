@@ -21,7 +21,7 @@ def has_result(parameters: Any) -> bool:
 
 
 def arrange(parameters: Any) -> None:
-    """Once after a run: colors for surfaces and points, and views that are centered on the fixed input; not the grid."""
+    """Once after a run: colors for surfaces and points, and views that are centered on the fixed input."""
     fixed, moving, warped = parameters.result_fixed, parameters.result_moving, parameters.output_warped
     for node, color in ((fixed, FIXED_COLOR), (moving, BEFORE_COLOR), (warped, AFTER_COLOR)):
         if node.IsA("vtkMRMLModelNode") or node.IsA("vtkMRMLMarkupsNode"):
@@ -58,6 +58,6 @@ def show_moving(parameters: Any, after: bool | None = None) -> None:
 def show_grid(parameters: Any) -> None:
     """Draws the grid over the fixed input, or hides it."""
     if parameters.show_grid:
-        show_transform(parameters.output_transform, "grid", fixed)
+        show_transform(parameters.output_transform, "grid", parameters.result_fixed)
     else:
         hide_transform(parameters.output_transform)

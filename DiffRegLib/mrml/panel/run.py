@@ -73,6 +73,11 @@ class Run:
         """The number of the worker's process; 0 before it was started."""
         return self._process.process_id if self._process is not None else 0
 
+    @property
+    def bringing(self) -> bool:
+        """Whether the worker is done and its result on the way into the scene, or there."""
+        return self._bringing
+
     def cancel(self) -> None:
         """Ends the run now and removes its files; the listener hears nothing more."""
         self.active = False
@@ -98,12 +103,17 @@ class Run:
         self._process.start()
 
     def _worker_ended(self, ending: Ending) -> None:
+        if not self.folder.is_dir():
+            ending = Ending(False, self._disappeared(), ending.details)
         if not ending.done:
             self._end(in_node_names(ending.sentence, self._exported), ending.details)
             return
         self._bringing = True
         self._steps = self._plan.bring(self.folder / RESULT, self._exported)
         self._timer.start()
+
+    def _disappeared(self) -> str:
+        return _("The job's folder {folder} has disappeared: press Apply again.").format(folder=self.folder)
 
     def _step(self) -> None:
         try:
