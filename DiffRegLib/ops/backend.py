@@ -21,7 +21,7 @@ def last_backend(operator: str) -> str | None:
 def available(backend: str) -> bool:
     """Whether a backend can run on this machine: its compiler is installed and its device is there."""
     if backend == "cuda":
-        return torch.cuda.is_available() and _imports("numba.cuda") is not None
+        return torch.cuda.is_available() and _imports("numba_cuda") is not None
     return backend == "reference" or (backend == "cpu" and _imports("numba") is not None)
 
 

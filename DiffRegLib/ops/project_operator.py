@@ -31,8 +31,8 @@ def _project(
     kernels = backends.kernels("project", backend, "projection", volume)
     if kernels is not None:
         return kernels.project(volume, frames, lens, pixels, columns, step, slopes)
-    image, sums = project_reference(volume, frames, lens, pixels, columns, step)
-    return image, sums.contiguous() if slopes else volume.new_empty(0)
+    image, sums = project_reference(volume.to(_wide(volume)), frames, lens, pixels, columns, step)
+    return image, sums.contiguous() if slopes else image.new_empty(0)
 
 
 @torch.library.custom_op("diffreg::backproject", mutates_args=())
@@ -66,13 +66,14 @@ def _curve(
 ) -> Tensor:
     kernels = backends.kernels("project_curve", backend, "projection", volume, along)
     curve = curve_reference if kernels is None else kernels.curve
-    return curve(volume, along, frames, lens, pixels, columns, step)
+    return curve(volume.to(along.dtype), along, frames, lens, pixels, columns, step)
 
 
 @_project.register_fake
 def _(volume, frames, lens, pixels, columns, step, slopes, backend):
     size = (len(frames), volume.shape[1], len(pixels))
-    return volume.new_empty(size), volume.new_empty((*size, 6) if slopes else (0,))
+    wide = _wide(volume)
+    return volume.new_empty(size, dtype=wide), volume.new_empty((*size, 6) if slopes else (0,), dtype=wide)
 
 
 @_backproject.register_fake
@@ -100,7 +101,7 @@ def _project_backward(ctx, grad_image, grad_sums):
         return (None,) * 8
     if ctx.needs_input_grad[0]:
         rays = (frames, lens, pixels, ctx.columns, ctx.step, list(volume.shape), ctx.backend)
-        to_volume = torch.ops.diffreg.backproject(*_both(grad_image, grad_sums, sums), *rays)
+        to_volume = torch.ops.diffreg.backproject(*_both(grad_image, grad_sums, sums), *rays).to(volume.dtype)
     if ctx.needs_input_grad[1]:
         if not ctx.sloped:
             sums = torch.ops.diffreg.project(volume, frames, lens, pixels, ctx.columns, ctx.step, True, ctx.backend)[1]
@@ -135,6 +136,11 @@ def _backproject_backward(ctx, grad):
 
 _project.register_autograd(_project_backward, setup_context=_setup_project)
 _backproject.register_autograd(_backproject_backward, setup_context=_setup_backproject)
+
+
+def _wide(volume: Tensor) -> torch.dtype:
+    """The type of sums over a volume: voxels of 16 bits are added up as float32."""
+    return torch.float32 if volume.dtype in (torch.float16, torch.bfloat16) else volume.dtype
 
 
 def _both(image: Tensor | None, sums: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
