@@ -1,0 +1,1 @@
+"""The registration methods; none of them imports another."""

@@ -1,0 +1,39 @@
+"""How much memory the work has taken."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The largest memory held so far in MB (10^6 bytes): of the GPU that torch uses, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    if sys.platform == "linux":  # rusage would count what the parent held when it started this process
+        with open("/proc/self/status") as status:
+            return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
+    if sys.platform == "win32":
+        return _peak_on_windows() / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def _peak_on_windows() -> int:
+    import ctypes
+    from ctypes import wintypes
+
+    names = ("peak", "size", "paged_peak", "paged", "nonpaged_peak", "nonpaged", "pagefile", "pagefile_peak")
+
+    class Counters(ctypes.Structure):
+        _fields_ = [("cb", wintypes.DWORD), ("faults", wintypes.DWORD), *((n, ctypes.c_size_t) for n in names)]
+
+    counters = Counters(cb=ctypes.sizeof(Counters))
+    kernel = ctypes.windll.kernel32
+    kernel.GetCurrentProcess.restype = wintypes.HANDLE
+    query = kernel.K32GetProcessMemoryInfo
+    query.argtypes = [wintypes.HANDLE, ctypes.POINTER(Counters), wintypes.DWORD]
+    query(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.cb)
+    return counters.peak

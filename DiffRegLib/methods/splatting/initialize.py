@@ -1,0 +1,44 @@
+"""Where a registration starts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.points import PointCloud
+from DiffRegLib.transforms import Affine, fit_affine, fit_rigid
+
+FEWEST_FOR_AFFINE = 8  # landmarks; with fewer a rigid motion is fitted
+
+
+def initial_affine(fixed: PointCloud, moving: PointCloud, kind: str, landmarks: tuple[Tensor, Tensor] | None) -> Affine:
+    """Fixed -> moving by `initialization`; raises `RegistrationError` where landmarks are asked for but not given."""
+    if kind == "none":
+        return Affine.identity()
+    if kind == "landmarks":
+        return _from_landmarks(landmarks)
+    (mean, spread), (target, target_spread) = moments(fixed), moments(moving)
+    scale = target_spread / spread if kind == "moments" else torch.ones(3, dtype=torch.float64)
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, :3] = torch.diag(scale)
+    matrix[:3, 3] = target - scale * mean
+    return Affine(matrix)
+
+
+def moments(cloud: PointCloud) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation along each axis, (3,) float64 in mm; a flat axis has the deviation 1."""
+    points, weights = cloud.points.double().cpu(), cloud.weights.double().cpu()[:, None]
+    mean = (weights * points).sum(0) / weights.sum()
+    spread = ((weights * (points - mean) ** 2).sum(0) / weights.sum()).sqrt()
+    return mean, torch.where(spread > 1e-3, spread, torch.ones_like(spread))
+
+
+def _from_landmarks(landmarks: tuple[Tensor, Tensor] | None) -> Affine:
+    if landmarks is None:
+        raise RegistrationError(
+            "The start is to come from landmarks, but none are given: give the landmarks of both sides, "
+            "or choose another initialization."
+        )
+    fit = fit_affine if len(landmarks[0]) >= FEWEST_FOR_AFFINE else fit_rigid
+    return fit(*landmarks)
