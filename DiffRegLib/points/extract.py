@@ -42,9 +42,7 @@ def load_cloud(
     if opened.image is None:
         if feature == "surface" and opened.kind == "surface":
             return cloud_from_surface(opened.polydata, options.points, seed).check(str(path))
-        raise RegistrationError(
-            f"{path} holds {_article(opened.kind)}, which has no {feature}: choose another feature."
-        )
+        raise RegistrationError(f"{path} holds {_described(opened.kind)} without {feature}: choose another feature.")
     return _cloud_of_image(opened, feature, options, mask, seed, str(path)).check(str(path))
 
 
@@ -70,5 +68,5 @@ def _cloud_of_image(
     return cloud_from_labels(together, options.points, seed, None, name)
 
 
-def _article(kind: str) -> str:
-    return {"points": "points", "surface": "a surface"}.get(kind, kind)
+def _described(kind: str) -> str:
+    return "a surface" if kind == "surface" else kind

@@ -71,6 +71,8 @@ def border_elements(image: Image, value: int) -> tuple[Tensor, Tensor]:
 def _wanted_labels(image: Image, labels: tuple[int, ...] | None, name: str) -> tuple[int, ...]:
     if image.channels != 1 or not bool((image.data == image.data.round()).all()):
         raise RegistrationError(f"{name} is no label map (several channels or broken numbers): give whole numbers.")
+    if float(image.data.min()) < 0:
+        raise RegistrationError(f"{name} has negative values, so it is no label map: give whole numbers from 0.")
     present = tuple(int(v) for v in torch.unique(image.data).tolist() if v != 0)
     if not present:
         raise RegistrationError(f"{name} has no labels, all its voxels are 0: give a label map with structures.")

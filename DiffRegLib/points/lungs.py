@@ -101,7 +101,11 @@ def _upsampled(mask: Tensor, ct: Image) -> Tensor:
 
 def dilated(mask: Tensor, voxels: int) -> Tensor:
     """(D, H, W) bool, grown by a ball of that radius."""
-    return _distance_to(mask) <= voxels
+    from scipy import ndimage
+
+    if voxels == 1 or not mask.any():
+        return torch.from_numpy(ndimage.binary_dilation(mask.numpy()))
+    return torch.from_numpy(ndimage.distance_transform_edt(~mask.numpy()) <= voxels)
 
 
 def eroded(mask: Tensor, voxels: int) -> Tensor:
@@ -114,11 +118,3 @@ def closed(mask: Tensor, voxels: int) -> Tensor:
     padded = torch.nn.functional.pad(mask, [voxels + 1] * 6)
     inside = slice(voxels + 1, -voxels - 1)
     return eroded(dilated(padded, voxels), voxels)[inside, inside, inside]
-
-
-def _distance_to(mask: Tensor) -> Tensor:
-    from scipy import ndimage
-
-    if not mask.any():
-        return torch.full(mask.shape, torch.inf)
-    return torch.from_numpy(ndimage.distance_transform_edt(~mask.numpy()).astype(np.float32))

@@ -26,30 +26,31 @@ def eigenvalues(h: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 def tubeness(h: dict[str, Tensor], sigma: float) -> Tensor:
     """(N,) >= 0, HU: how much brighter than its surroundings a tube is in both directions across it.
 
-    The scale-normalized middle eigenvalue: the weaker of the two curvatures across the tube, so that plates (fissures,
-    walls) give nothing, and branchings do not break (Sato et al., Three-dimensional multi-scale line filter,
+    The scale-normalized middle eigenvalue, the weaker of the two curvatures across the tube, so that plates (fissures,
+    walls) give nothing and branchings do not break (after Sato et al., Three-dimensional multi-scale line filter,
     Medical Image Analysis 1998).
     """
     _, middle, _ = eigenvalues(h)
     return (-middle * sigma**2).clamp(min=0)
 
 
-def ridge_offset(d: dict[str, Tensor]) -> Tensor:
-    """Newton step (N, 3) in mm along (x, y, z) from a voxel to the center line beside it.
+def center_line(d: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Newton step (N, 3) in mm along (x, y, z) from a voxel to the center line beside it, and the slope along the line.
 
     The step solves H t = -g in the plane of the two most negative eigenvectors (Steger, An unbiased detector of
-    curvilinear structures, PAMI 1998, in 3D).
+    curvilinear structures, PAMI 1998, in 3D). The slope (N,) >= 0 in HU/mm is that of the image in the third direction.
     """
     low, middle, _ = eigenvalues(d)
     hessian = torch.stack(
         [d["xx"], d["xy"], d["xz"], d["xy"], d["yy"], d["yz"], d["xz"], d["yz"], d["zz"]], dim=-1
     ).reshape(-1, 3, 3)
-    eye = torch.eye(3)
+    eye = torch.eye(3, dtype=hessian.dtype)
     across = (hessian - low[:, None, None] * eye) @ (hessian - middle[:, None, None] * eye)
     column = across.norm(dim=1).argmax(dim=1)
-    direction = across[torch.arange(len(column)), :, column]
-    direction = direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-20)
+    line = across[torch.arange(len(column)), :, column]
+    line = line / line.norm(dim=1, keepdim=True).clamp(min=1e-20)
     gradient = torch.stack([d["gx"], d["gy"], d["gz"]], dim=-1)
-    gradient = gradient - (gradient * direction).sum(-1, keepdim=True) * direction
+    slope = (gradient * line).sum(-1, keepdim=True)
+    gradient = gradient - slope * line
     step = (low + middle)[:, None] * gradient - torch.einsum("nij,nj->ni", hessian, gradient)
-    return -step / (low * middle)[:, None]
+    return -step / (low * middle)[:, None], slope[:, 0].abs()

@@ -13,12 +13,13 @@ from DiffRegLib.image import Image
 from DiffRegLib.points.cloud import FEWEST_POINTS, PointCloud
 from DiffRegLib.points.hessian import Differentiator
 from DiffRegLib.points.lungs import check_hounsfield, closed_over_vessels, lung_mask
-from DiffRegLib.points.ridges import ridge_offset, tubeness
+from DiffRegLib.points.ridges import center_line, tubeness
 from DiffRegLib.points.sampling import farthest_points
 
 SCALES = (1.5, 2.5)  # mm
 FINEST = 1.0  # mm, voxels of the grid on which ridges are sought, unless the CT is coarser in every direction
 FAINTEST = 20.0  # HU of tubeness; noise of 20 HU in voxels of 2 mm stays below it, the smallest visible vessel above
+STEEPEST = 1.2  # slope along a line (times sigma) over its tubeness; the flank of a bend is steeper
 REACH = 0.75  # voxels between a voxel and the center line that it stands for
 LINKED = 2.0  # mm between points of one vessel
 SHORTEST = 6  # points of the shortest vessel
@@ -33,7 +34,7 @@ def cloud_from_vessels(
     """At most `points` points on the center lines of the lung's vessels, evenly spread, with weight 1.
 
     ct: (1, D, H, W) HU; mask: lungs (anything above 0) on any grid, found by `lung_mask` where none is given.
-    Points are placed to a fraction of a voxel (ridges of Sato's line filter at 1.5 and 2.5 mm); of the candidates the
+    Points are placed to a fraction of a voxel, on ridges of a line filter at 1.5 and 2.5 mm; of the candidates the
     1.5 x `points` clearest are thinned to the farthest points. Raises `RegistrationError` for an image without air,
     lung or vessels.
     """
@@ -93,9 +94,11 @@ def _ridges_of_slab(derivatives, wanted: Tensor, step: float) -> tuple[Tensor, T
         values = {name: value[bright] for name, value in values.items()}
         clearness = tubeness(values, sigma)
         better = clearness > best[bright]
-        at = bright[better]
-        best[at] = clearness[better]
-        offset[at] = ridge_offset({name: value[better] for name, value in values.items()})
+        at, clearness = bright[better], clearness[better]
+        step_to_line, slope = center_line({name: value[better] for name, value in values.items()})
+        best[at] = clearness
+        flank = slope * sigma > STEEPEST * clearness
+        offset[at] = torch.where(flank[:, None], torch.inf, step_to_line)
     near = (offset.abs() <= REACH * step).all(dim=1)
     return voxels[near], offset[near], best[near]
 
