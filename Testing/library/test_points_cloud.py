@@ -45,8 +45,14 @@ def test_a_good_cloud_passes_the_check():
     ("points", "complaint"),
     [
         (body_points()[:9], "lung.csv has 9 points"),
-        (body_points().index_fill(0, torch.tensor([3]), float("nan")), "NaN or infinite coordinates in 1 of its points"),
-        (body_points().index_fill(0, torch.tensor([3, 4]), float("inf")), "NaN or infinite coordinates in 2 of its points"),
+        (
+            body_points().index_fill(0, torch.tensor([3]), float("nan")),
+            "NaN or infinite coordinates in 1 of its points",
+        ),
+        (
+            body_points().index_fill(0, torch.tensor([3, 4]), float("inf")),
+            "NaN or infinite coordinates in 2 of its points",
+        ),
         (body_points() / 1000, "in meters"),
         ((body_points().abs()).round(), "voxel indices"),
         (body_points() * 1e5, "convert its coordinates to RAS millimeters"),
