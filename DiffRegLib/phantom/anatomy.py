@@ -102,14 +102,14 @@ class Anatomy:
             _organ(STOMACH, 25, 7),
             Tissue(_plain(_gas), -980, None, STOMACH.box),
             *[_organ(k, 35, 8 + side) for side, k in enumerate(KIDNEYS)],
-            Tissue(self.aorta.distance, 50, 10),
+            Tissue(self.aorta.distance, 50, 10, self.aorta.box),
             Tissue(_plain(vertebrae), 260, 11, SPINE_BOX),
             Tissue(_plain(_discs), 90, 11, SPINE_BOX),
             Tissue(_plain(_canal), 25, 11, SPINE_BOX),
-            Tissue(self.cartilage.distance, 130, 12),
-            Tissue(self.ribs.distance, 720, 12),
+            Tissue(self.cartilage.distance, 130, 12, self.cartilage.box),
+            Tissue(self.ribs.distance, 720, 12, self.ribs.box),
             Tissue(self._marrow, 320, within=12),
-            Tissue(self.trachea.distance, -990, 0),
+            Tissue(self.trachea.distance, -990, 0, self.trachea.box),
         ]
 
     def organ(self, label: int) -> Tissue:

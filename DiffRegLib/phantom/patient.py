@@ -10,14 +10,14 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.phantom.anatomy import BOX, Anatomy, Tissue, lung
+from DiffRegLib.phantom.anatomy import BOX, Anatomy, Box, Tissue, lung
 from DiffRegLib.phantom.breathing import BreathingMotion
+from DiffRegLib.phantom.shapes import CHUNK, one_thread
 from DiffRegLib.phantom.surfaces import Surface, extract_surface
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Transform
 
 AIR = -1000.0
-CHUNK = 1 << 19
 SURFACES = (2, 3, 4, 5, 6, 7, 8, 9)
 
 
@@ -68,11 +68,12 @@ def breathing_phantom(
     if not 0.5 <= spacing <= 10:
         raise RegistrationError(f"A voxel size of {spacing} mm does not suit a patient: give 0.5 to 10 mm.")
     motion = BreathingMotion(amplitude)
-    anatomy = Anatomy.grown(seed)
+    with one_thread():
+        anatomy = Anatomy.grown(seed)
+        surfaces = {label: extract_surface(anatomy.organ(label), max(spacing, 2.5)) for label in SURFACES}
     geometry = Geometry.around(torch.tensor(BOX), spacing)
     generator = torch.Generator().manual_seed(seed + 1)
     pairs = _landmarks(anatomy, landmarks, generator)
-    surfaces = {label: extract_surface(anatomy.organ(label), max(spacing, 2.5)) for label in SURFACES}
     states = []
     for to_state in (None, motion):
         image, labels = render(anatomy, geometry, to_state)
@@ -96,7 +97,8 @@ def render(anatomy: Anatomy, geometry: Geometry, motion: Transform | None = None
     """
     edge = float(geometry.spacing.mean())
     tissues = anatomy.tissues()
-    parts = [_paint(tissues, chunk, edge, motion) for chunk in geometry.grid().reshape(-1, 3).split(CHUNK)]
+    with one_thread():
+        parts = [_paint(tissues, chunk, edge, motion) for chunk in geometry.grid().reshape(-1, 3).split(CHUNK)]
     images = [torch.cat(p).reshape(1, *geometry.shape) for p in zip(*parts, strict=True)]
     return Image(images[0], geometry.affine), Image(images[1], geometry.affine)
 
@@ -106,8 +108,11 @@ def _paint(tissues: list[Tissue], points: Tensor, edge: float, motion: Transform
         points = motion.inverse()(points) if motion else points
         hounsfield = torch.full((len(points),), AIR)
         labels = torch.zeros(len(points))
+        bounds = points.amin(0).tolist(), points.amax(0).tolist()
         for tissue in tissues:
-            rows = _candidates(tissue, points, labels, edge)
+            rows = _candidates(tissue, points, bounds, labels, edge)
+            if not len(rows):
+                continue
             distance = tissue.solid(points[rows], edge)
             cover = (0.5 - distance / edge).clamp(0, 1)
             hounsfield[rows] += cover * (tissue.hounsfield - hounsfield[rows])
@@ -116,10 +121,15 @@ def _paint(tissues: list[Tissue], points: Tensor, edge: float, motion: Transform
     return hounsfield, labels
 
 
-def _candidates(tissue: Tissue, points: Tensor, labels: Tensor, edge: float) -> Tensor:
-    """Indices of the points where the tissue can be."""
+def _candidates(tissue: Tissue, points: Tensor, bounds: Box, labels: Tensor, edge: float) -> Tensor:
+    """Indices of the points where the tissue can be; `bounds` are the corners of the box around all points."""
     if tissue.within is not None:
         return (labels == tissue.within).nonzero()[:, 0]
+    apart = [
+        first > high + edge or last < low - edge for low, high, first, last in zip(*tissue.box, *bounds, strict=True)
+    ]
+    if any(apart):
+        return torch.empty(0, dtype=torch.int64)
     low, high = (points.new_tensor(corner) for corner in tissue.box)
     return ((points > low - edge) & (points < high + edge)).all(-1).nonzero()[:, 0]
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+
+CHUNK = 10_000
+"""Points evaluated at a time: they stay in the processor's cache."""
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets torch work on one thread: in thousands of short steps, threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +85,9 @@ class EllipticCylinder:
 
 def _implicit(offset: Tensor, radii: tuple[float, ...]) -> Tensor:
     """|q| (|q| - 1) / |grad q| with q = offset / radii: the distance to first order, smooth away from the center."""
-    squares = offset * offset
-    length = (squares @ offset.new_tensor([r**-2 for r in radii])).clamp(min=1e-12).sqrt()
-    slope = (squares @ offset.new_tensor([r**-4 for r in radii])).clamp(min=1e-12).sqrt()
+    squares = [c * c for c in offset.unbind(-1)]
+    length = sum(s * r**-2 for s, r in zip(squares, radii, strict=True)).clamp(min=1e-12).sqrt()
+    slope = sum(s * r**-4 for s, r in zip(squares, radii, strict=True)).clamp(min=1e-12).sqrt()
     return length * (length - 1) / slope
 
 
@@ -99,22 +117,29 @@ class Tubes:
         The tubes are found through spheres that fill them; a fourth coordinate turns the tree's distance into the power
         distance |x - c|^2 - r^2, so that a thick vessel is found through its thin branches.
         """
+        tree, owners, largest = self._tree
+        query = torch.nn.functional.pad(points, (0, 1)).numpy()
+        _, index = tree.query(query, k=[1, 2], distance_upper_bound=largest + reach + 1)
+        result = torch.full((len(points),), reach, dtype=points.dtype)
+        for column in torch.as_tensor(index).unbind(1):
+            hit = (column < len(owners)).nonzero()[:, 0]
+            result[hit] = torch.minimum(result[hit], self._distance_to(points[hit], owners[column[hit]]))
+        return result
+
+    @property
+    def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Corners in RAS mm of an axis-aligned box around all tubes."""
+        ends, largest = torch.cat((self.starts, self.ends)), float(self.radii.max())
+        return tuple((ends.amin(0) - largest).tolist()), tuple((ends.amax(0) + largest).tolist())
+
+    @functools.cached_property
+    def _tree(self) -> tuple[Any, Tensor, float]:
         from scipy.spatial import cKDTree
 
         centers, radii, owners = self.samples(pitch=1.0, phase=0.5)
         largest = float(radii.max())
         lifted = torch.cat((centers, (largest**2 - radii**2).clamp(min=0).sqrt()[:, None]), 1)
-        low, high = centers.amin(0) - largest - reach, centers.amax(0) + largest + reach
-        near = ((points > low) & (points < high)).all(-1).nonzero()[:, 0]
-        query = torch.nn.functional.pad(points[near], (0, 1))
-        tree = cKDTree(lifted.numpy())
-        _, index = tree.query(query.numpy(), k=[1, 2], distance_upper_bound=largest + reach + 1, workers=-1)
-        result = torch.full((len(points),), reach, dtype=points.dtype)
-        for column in torch.as_tensor(index).unbind(1):
-            hit = (column < len(owners)).nonzero()[:, 0]
-            rows = near[hit]
-            result[rows] = torch.minimum(result[rows], self._distance_to(points[rows], owners[column[hit]]))
-        return result
+        return cKDTree(lifted.numpy()), owners, largest
 
     def _distance_to(self, points: Tensor, owner: Tensor) -> Tensor:
         start, end, radius = (t.to(points)[owner] for t in (self.starts, self.ends, self.radii))

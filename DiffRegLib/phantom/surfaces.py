@@ -12,6 +12,7 @@ from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.phantom.anatomy import BOX, Tissue
+from DiffRegLib.phantom.shapes import CHUNK
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,11 +54,13 @@ def extract_surface(organ: Tissue, spacing: float) -> Surface:
     low, high = torch.tensor(organ.box), torch.tensor(BOX)
     box = torch.stack((torch.maximum(low[0], high[0]), torch.minimum(low[1], high[1])))
     geometry = Geometry.around(box, spacing, margin=4 * spacing)
-    values = organ.solid(geometry.grid().reshape(-1, 3), spacing).reshape(geometry.shape)
-    vertices, faces, _, _ = marching_cubes(values.numpy(), 0.0, gradient_direction="ascent")
+    values = torch.cat([organ.solid(p, spacing) for p in geometry.grid().reshape(-1, 3).split(CHUNK)])
+    vertices, faces, _, _ = marching_cubes(values.reshape(geometry.shape).numpy(), 0.0, gradient_direction="ascent")
     kji = torch.tensor(vertices.copy(), dtype=torch.float64)
     faces = torch.tensor(faces.copy(), dtype=torch.int64)
-    surface = Surface(_pulled_onto(lambda p: organ.solid(p, spacing), geometry.to_world(kji.flip(-1))), faces)
+    chunks = geometry.to_world(kji.flip(-1)).split(CHUNK)
+    exact = torch.cat([_pulled_onto(lambda p: organ.solid(p, spacing), chunk) for chunk in chunks])
+    surface = Surface(exact, faces)
     return surface if surface.volume > 0 else Surface(surface.vertices, faces.flip(-1))
 
 
