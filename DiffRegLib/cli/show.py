@@ -48,13 +48,13 @@ def _bar() -> Iterator[Callable[[Event], None]]:
 
 class _Lines:
     def __init__(self) -> None:
-        self._next = 0.0
+        self._next, self._message = 0.0, ""
 
     def __call__(self, event: Event) -> None:
         if event.done or event.error is not None:
             return
-        if event.iteration is None or event.fraction >= self._next:
-            self._next = event.fraction + STEP
+        if event.message != self._message or event.fraction >= self._next:
+            self._next, self._message = event.fraction + STEP, event.message
             loss = "" if event.loss is None else f", loss {event.loss:.4g}"
             print(f"{100 * event.fraction:3.0f} %  {event.time:6.1f} s  {event.message}{loss}", flush=True)
 

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from DiffRegLib.errors import Cancelled
 
-SHORTEST_INTERVAL = 0.05  # seconds between the lines of two iterations: a panel redraws no faster
+SHORTEST_INTERVAL = 0.05  # seconds between two lines with the same message: a panel redraws no faster
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Reporter:
         self._file = open(path, "a", encoding="utf-8", buffering=1)
         self._output = output
         self._start = time.monotonic()
-        self._last = -math.inf
+        self._last, self._message = -math.inf, ""
         self._last_fraction = 0.0
         self.stop = threading.Event()
 
@@ -69,14 +69,13 @@ class Reporter:
         iteration: int | None = None,
         loss: float | None = None,
     ) -> None:
-        """Tells how far the work is (0 to 1) and what it does; iterations in quick succession are thinned."""
+        """Tells how far the work is (0 to 1) and what it does; steps in quick succession are thinned."""
         if self.stop.is_set():
             raise Cancelled("The job was told to stop.")
         now = time.monotonic() - self._start
-        if iteration is not None:
-            if now - self._last < SHORTEST_INTERVAL:
-                return
-            self._last = now
+        if message == self._message and now - self._last < SHORTEST_INTERVAL:
+            return
+        self._last, self._message = now, message
         self._last_fraction = max(self._last_fraction, min(float(fraction), 1.0))
         line = {"time": round(now, 3), "fraction": round(self._last_fraction, 4), "message": message}
         details = {"level": level, "iteration": iteration, "loss": _finite(loss)}
