@@ -91,6 +91,22 @@ def test_a_loss_on_the_pose_gradient_reaches_the_volume_that_made_it():
     torch.testing.assert_close(ours.double(), exact, rtol=0, atol=2e-3 * exact.abs().max().item())
 
 
+@pytest.mark.parametrize("name", ["oblique", "one voxel thin"])
+def test_the_second_derivative_to_the_pose_agrees_with_the_reference(name):
+    data, affine, camera, _ = scene(name)
+
+    def bend(data, backend):
+        pose = torch.eye(4, dtype=torch.float64, requires_grad=True)
+        image = project(Volume(data, affine), pose, camera, 1.3, backend=backend)
+        (push,) = torch.autograd.grad(image.square().sum(), pose, create_graph=True)
+        return torch.autograd.grad(push[:3].square().sum(), pose)[0]
+
+    exact = bend(data, "reference")
+    ours = bend(data.float(), "cpu")
+    assert last_backend("project_curve") == "cpu"
+    torch.testing.assert_close(ours, exact, rtol=0, atol=2e-3 * exact.abs().max().item())
+
+
 def test_any_number_of_threads_gives_the_same_bits():
     data, affine, camera, weights = scene("oblique")
     camera, weights = view(500.0, 1.5, (80, 90)), torch.randn(1, 2, 80, 90)

@@ -123,3 +123,18 @@ def sample_cell(flat, start, i, j, k, x, y, z, depth, height, width):
                 dy += voxel * u * dv * w
                 dz += voxel * u * v * dw
     return value, dx, dy, dz
+
+
+@inlined
+def curve_cell(flat, start, i, j, k, x, y, z, depth, height, width):
+    """The mixed second derivatives xy, xz and yz in a cell, in voxels; the others of a trilinear function are zero."""
+    xy = xz = yz = f32(0)
+    for number in range(8):
+        q = corner(number, i, j, k, depth, height, width)
+        if q != NOWHERE:
+            u, v, w, du, dv, dw = hat(number, x, y, z)
+            voxel = f32(flat[start + q])
+            xy += voxel * du * dv * w
+            xz += voxel * du * v * dw
+            yz += voxel * u * dv * dw
+    return xy, xz, yz

@@ -1,0 +1,225 @@
+"""The inner loops of the projector on the CPU: blocks of 16 rays side by side in one vector, eight steps at a time.
+
+Each group of 16 x 8 samples passes three loops: where the samples are (vectorized), fetching their voxels as four pairs
+each into a small buffer (scalar), blending and summing (vectorized). No memory grows with the number of samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from DiffRegLib.ops.kernels.cells import (
+    NOWHERE,
+    corner,
+    curve_cell,
+    f32,
+    flat_index,
+    floor_of,
+    i32,
+    interpolate,
+    is_inside,
+    sample_cell,
+    spread,
+    u32,
+    u64,
+)
+from DiffRegLib.ops.kernels.compiling import jit
+from DiffRegLib.ops.kernels.pairs import copy_pair
+from DiffRegLib.ops.kernels.rays import ray_of
+
+LANES = 16
+DEEP = 8
+GROUP = LANES * DEEP
+
+
+@jit
+def set_up(frame, lens, pixels, lo, hi, columns, step, shape, rays, spans):
+    """Start, step and alpha of every ray into rays (8,P); number of samples and the inner ones into spans (3,P)."""
+    depth, height, width = shape
+    for p in range(lo, hi):
+        row, column = pixels[p] // columns, pixels[p] % columns
+        count, begin, end, x, y, z, dx, dy, dz, alpha, share = ray_of(
+            frame, lens, float(row), float(column), step, depth, height, width
+        )
+        spans[0, p], spans[1, p], spans[2, p] = count, begin, end
+        rays[0, p], rays[1, p], rays[2, p] = x, y, z
+        rays[3, p], rays[4, p], rays[5, p] = dx, dy, dz
+        rays[6, p], rays[7, p] = alpha, share
+
+
+@jit
+def _walk(volume, start, shape, rays, p, lo, hi, total):
+    """Adds the samples lo to hi of one ray, near or beyond the rim of the grid, to its seven sums."""
+    depth, height, width = shape
+    for m in range(lo, hi):
+        n = f32(m)
+        x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * rays[5, p]
+        i, j, k = floor_of(x), floor_of(y), floor_of(z)
+        x, y, z = x - f32(i), y - f32(j), z - f32(k)
+        value, dx, dy, dz = sample_cell(volume, start, i, j, k, x, y, z, depth, height, width)
+        total[0] += value
+        total[1] += dx
+        total[2] += dy
+        total[3] += dz
+        total[4] += n * dx
+        total[5] += n * dy
+        total[6] += n * dz
+
+
+@jit
+def _march(volume, start, shape, beams, lo, hi, places, fractions, corners, sums, slopes):
+    """Adds the samples lo to hi of the 16 rays of a block (6 * 16), all inner ones, to their seven sums (7 * 16)."""
+    row, plane = u64(shape[2]), u64(shape[1] * shape[2])
+    width, area = i32(shape[2]), i32(shape[1] * shape[2])
+    for m in range(lo, hi, DEEP):
+        steps = min(DEEP, hi - m)
+        for s in range(steps):
+            n = f32(m + s)
+            for lane in range(LANES):
+                x = beams[lane] + n * beams[lane + 3 * LANES]
+                y = beams[lane + LANES] + n * beams[lane + 4 * LANES]
+                z = beams[lane + 2 * LANES] + n * beams[lane + 5 * LANES]
+                i, j, k = i32(x), i32(y), i32(z)
+                at = u32(s * LANES + lane)
+                places[at] = u32(i32(k * area) + i32(j * width) + i)
+                fractions[at] = x - f32(i)
+                fractions[at + u32(GROUP)] = y - f32(j)
+                fractions[at + u32(2 * GROUP)] = z - f32(k)
+        for at in range(steps * LANES):
+            q, to = start + u64(places[at]), u64(2 * at)
+            copy_pair(corners, to, volume, q)
+            copy_pair(corners, to + u64(2 * GROUP), volume, q + row)
+            copy_pair(corners, to + u64(4 * GROUP), volume, q + plane)
+            copy_pair(corners, to + u64(6 * GROUP), volume, q + plane + row)
+        for s in range(steps):
+            n = f32(m + s)
+            for lane in range(LANES):
+                at = u32(s * LANES + lane)
+                a, one = u64(2) * u64(at), u64(1)
+                b, c, d = a + u64(2 * GROUP), a + u64(4 * GROUP), a + u64(6 * GROUP)
+                value, dx, dy, dz = interpolate(
+                    corners[a], corners[a + one], corners[b], corners[b + one],
+                    corners[c], corners[c + one], corners[d], corners[d + one],
+                    fractions[at], fractions[at + u32(GROUP)], fractions[at + u32(2 * GROUP)],
+                )  # fmt: skip
+                sums[lane] += value
+                if slopes:
+                    sums[lane + LANES] += dx
+                    sums[lane + 2 * LANES] += dy
+                    sums[lane + 3 * LANES] += dz
+                    sums[lane + 4 * LANES] += n * dx
+                    sums[lane + 5 * LANES] += n * dy
+                    sums[lane + 6 * LANES] += n * dz
+
+
+@jit
+def project_range(volume, start, shape, rays, spans, lo, hi, step, image, slopes):
+    places, fractions = np.empty(GROUP, np.uint32), np.empty(3 * GROUP, np.float32)
+    corners, beams = np.empty(8 * GROUP, np.float32), np.empty(6 * LANES, np.float32)
+    sums, total = np.empty(7 * LANES, np.float32), np.empty(7, np.float32)
+    wanted = slopes.shape[0] > 0
+    for p in range(lo, hi, LANES):
+        begin, end = 0, 1 << 30
+        for lane in range(LANES):
+            begin, end = max(begin, spans[1, p + lane]), min(end, spans[2, p + lane])
+        end = max(begin, end)
+        sums[:] = f32(0)
+        for a in range(6):
+            for lane in range(LANES):
+                beams[a * LANES + lane] = rays[a, p + lane]
+        _march(volume, start, shape, beams, begin, end, places, fractions, corners, sums, wanted)
+        for lane in range(min(LANES, hi - p)):
+            for a in range(7):
+                total[a] = sums[a * LANES + lane]
+            count = spans[0, p + lane]
+            _walk(volume, start, shape, rays, p + lane, 0, min(begin, count), total)
+            _walk(
+                volume,
+                start,
+                shape,
+                rays,
+                p + lane,
+                min(end, count) if end > begin else min(begin, count),
+                count,
+                total,
+            )
+            image[p + lane] = total[0] * step
+            if wanted:
+                alpha, share = rays[6, p + lane], rays[7, p + lane]
+                for a in range(3):
+                    slopes[p + lane, a] = total[1 + a] * step
+                    slopes[p + lane, 3 + a] = (alpha * total[1 + a] + share * total[4 + a]) * step
+
+
+@jit
+def spread_slab(volume, start, shape, rays, spans, low, high, step, image, slopes):
+    """Adds every sample whose cell starts in the planes low to high to the voxels around it."""
+    depth, height, width = shape
+    sloped = slopes.shape[0] > 0
+    ax = ay = az = bx = by = bz = f32(0)
+    for p in range(image.shape[0]):
+        dz = rays[5, p]
+        lo, hi = 0, spans[0, p]
+        if dz != f32(0):
+            near, far = (f32(low) - rays[2, p]) / dz, (f32(high) - rays[2, p]) / dz
+            lo = max(lo, int(max(min(near, far), f32(-1)) - f32(1)))
+            hi = min(hi, int(max(min(max(near, far), f32(1 << 30)), f32(-2)) + f32(2)))
+        weight = image[p] * step
+        if sloped:
+            ax, ay, az = slopes[p, 0] * step, slopes[p, 1] * step, slopes[p, 2] * step
+            bx, by, bz = slopes[p, 3] * step, slopes[p, 4] * step, slopes[p, 5] * step
+        for m in range(lo, hi):
+            n = f32(m)
+            x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * dz
+            i, j, k = floor_of(x), floor_of(y), floor_of(z)
+            if k < low or k >= high:
+                continue
+            x, y, z = x - f32(i), y - f32(j), z - f32(k)
+            alpha = rays[6, p] + n * rays[7, p]
+            gx, gy, gz = ax + alpha * bx, ay + alpha * by, az + alpha * bz
+            shares = spread(weight, gx, gy, gz, x, y, z)
+            if is_inside(i, j, k, depth, height, width):
+                a = start + flat_index(i, j, k, height, width)
+                b, c = a + u64(width), a + u64(height * width)
+                d, one = c + u64(width), u64(1)
+                volume[a] += shares[0]
+                volume[a + one] += shares[1]
+                volume[b] += shares[2]
+                volume[b + one] += shares[3]
+                volume[c] += shares[4]
+                volume[c + one] += shares[5]
+                volume[d] += shares[6]
+                volume[d + one] += shares[7]
+                continue
+            for number in range(8):
+                q = corner(number, i, j, k, depth, height, width)
+                if q != NOWHERE:
+                    volume[start + q] += shares[number]
+
+
+@jit
+def curve_range(volume, start, shape, rays, spans, lo, hi, step, along, curved):
+    """Sums of H q and of alpha H q with q = a + alpha b, for along = (a, b) and the second derivatives H."""
+    depth, height, width = shape
+    for p in range(lo, hi):
+        for a in range(6):
+            curved[p, a] = f32(0)
+        for m in range(spans[0, p]):
+            n = f32(m)
+            x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * rays[5, p]
+            i, j, k = floor_of(x), floor_of(y), floor_of(z)
+            x, y, z = x - f32(i), y - f32(j), z - f32(k)
+            xy, xz, yz = curve_cell(volume, start, i, j, k, x, y, z, depth, height, width)
+            alpha = rays[6, p] + n * rays[7, p]
+            qx, qy, qz = (
+                along[p, 0] + alpha * along[p, 3],
+                along[p, 1] + alpha * along[p, 4],
+                along[p, 2] + alpha * along[p, 5],
+            )
+            hx, hy, hz = (xy * qy + xz * qz) * step, (xy * qx + yz * qz) * step, (xz * qx + yz * qy) * step
+            curved[p, 0] += hx
+            curved[p, 1] += hy
+            curved[p, 2] += hz
+            curved[p, 3] += alpha * hx
+            curved[p, 4] += alpha * hy
+            curved[p, 5] += alpha * hz
