@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from DiffRegLib.transforms import Transform
 
-Progress = Callable[[float, str], None]
-"""Called with the fraction done (0 to 1) and a message; it cancels the work by raising `Cancelled`."""
+
+class Progress(Protocol):
+    """Called with the fraction done (0 to 1) and a message; it cancels the work by raising `Cancelled`.
+
+    details: `level`, `iteration` and `loss`, where the work iterates and has just found a loss.
+    """
+
+    def __call__(self, fraction: float, message: str, **details: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,12 @@ class Meter:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, max(1, total), 0
 
-    def step(self, message: str, steps: int = 1) -> None:
-        """Reports `steps` more as done; whatever the callback raises ends the work."""
+    def step(self, message: str, steps: int = 1, row: TraceRow | None = None) -> None:
+        """Reports `steps` more as done, with the loss of `row`; whatever the callback raises ends the work."""
         self._done = min(self._done + steps, self._total)
-        if self._progress is not None:
-            self._progress(self._done / self._total, message)
+        if self._progress is None:
+            return
+        details = {}
+        if row is not None:
+            details = {"level": row.level, "iteration": row.iteration, "loss": row.similarity + row.regularization}
+        self._progress(self._done / self._total, message, **details)

@@ -48,7 +48,7 @@ def optimize_affine(
         (level.sigma**2 * similarity(points)).backward()
         adam.step()
         trace.append(TraceRow(level.number, iteration, value, 0.0, OFFSET_RATE * decay))
-        meter.step(f"Fitting an affine at {level.sigma:g} mm.")
+        meter.step(f"Fitting an affine at {level.sigma:g} mm.", row=trace[-1])
     matrix = torch.eye(4, dtype=torch.float64)
     matrix[:3, :3] = linear.detach().double().cpu()
     c = center.double().cpu()
@@ -88,7 +88,7 @@ def optimize_deformation(
         loss.backward()
         adam.step()
         trace.append(TraceRow(level.number, iteration, value, float(bending.detach()), rate))
-        meter.step(f"Deforming at {level.sigma:g} mm.")
+        meter.step(f"Deforming at {level.sigma:g} mm.", row=trace[-1])
 
 
 def _similarity(still: PointCloud, moved: PointCloud, level: Level, options: SplattingOptions) -> Similarity:

@@ -48,7 +48,8 @@ def register(
     fixed, moving: clouds; the channels whose labels both have are registered, each with its own density.
     options: see `SplattingOptions`; with its seed, the result is the same on the same device.
     initial: transform fixed -> moving to start from, in place of `options.initialization`.
-    progress: called with (fraction, message) several times a second; cancels by raising.
+    progress: called with (fraction, message) several times a second, with the loss too (see `Progress`); cancels by
+        raising.
     fixed_landmarks, moving_landmarks: (N, 3) pairs in RAS mm, read for the initialization "landmarks" alone.
 
     Raises RegistrationError for clouds or options that cannot be used, before any long work.
