@@ -1,0 +1,24 @@
+"""Cameras: a pinhole in the patient's world, and where one comes from (calibration, C-arm, DICOM, files, peers)."""
+
+from DiffRegLib.camera.carm import AP, LATERAL, c_arm, check_view, check_views, relation, turned
+from DiffRegLib.camera.dicom import from_dicom
+from DiffRegLib.camera.files import Placement, read_geometry, write_geometry
+from DiffRegLib.camera.matrices import from_intrinsics, from_projection_matrix
+from DiffRegLib.camera.pinhole import Camera
+
+__all__ = [
+    "AP",
+    "LATERAL",
+    "Camera",
+    "Placement",
+    "c_arm",
+    "check_view",
+    "check_views",
+    "from_dicom",
+    "from_intrinsics",
+    "from_projection_matrix",
+    "read_geometry",
+    "relation",
+    "turned",
+    "write_geometry",
+]

@@ -1,0 +1,176 @@
+"""Geometry files: where source and detector are, as JSON, about the isocenter of a C-arm or in the CT's world.
+
+    {"isocentre_ct_mm": [x, y, z], "source_detector_mm": 1020.0, "pixel_mm": {"256": 1.46}, "field_mm": 373.76,
+     "source_carm_minus_iso": [0, -620, 0], "detector_centre_carm_minus_iso": [0, 400, 0],
+     "u_column_direction": [-1, 0, 0], "v_row_direction": [0, 0, -1]}
+
+All vectors are RAS mm, u and v the directions in which columns and rows run. The pixel pitch follows from `pixel_mm`
+(by number of columns, or one value, or [column, row]) or from the field's width. A pose of the patient stands beside it
+as `M` (4x4, X_carm = M X_ct) or `params` (rx ry rz tx ty tz about the isocenter); alternatively `source_ct`,
+`detector_centre_ct`, `u_ct` and `v_ct` place the C-arm in the CT's world. `positioner_angles_deg` turns the C-arm about
+the isocenter. Several views are a list `views` of such objects, which inherit what stands beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.camera.carm import turned
+from DiffRegLib.camera.pinhole import Camera
+from DiffRegLib.errors import RegistrationError
+
+CARM = ("source_carm_minus_iso", "detector_centre_carm_minus_iso", "u_column_direction", "v_row_direction")
+CT = ("source_ct", "detector_centre_ct", "u_ct", "v_ct")
+AGREEMENT = 1e-3  # relative for distances; mm and radians for poses
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One view of a geometry file.
+
+    camera: in the C-arm's world, which is the CT's world while the pose is the identity.
+    pose: (4,4) float64 where the patient is moved, X_carm = pose X_ct in RAS mm, or None where the file has none.
+    isocenter: (3,) RAS mm in the C-arm's world, or None where the file has none.
+    """
+
+    camera: Camera
+    pose: Tensor | None
+    isocenter: Tensor | None
+
+
+def read_geometry(path: str | Path, sizes: Sequence[tuple[int, int]]) -> list[Placement]:
+    """The views of a file for images of these sizes (rows, columns); one view serves several images only by name.
+
+    Raises RegistrationError that names the file and what is missing or contradicts itself.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RegistrationError(f"{path} does not exist: check the name of the geometry.") from None
+    except (OSError, ValueError):
+        raise RegistrationError(f"{path} is not readable as JSON: give a geometry file.") from None
+    if not isinstance(content, dict):
+        raise RegistrationError(f"{path} is no geometry: give a JSON object with the place of source and detector.")
+    shared = {key: value for key, value in content.items() if key != "views"}
+    views = [{**shared, **view} for view in content.get("views", [{}])]
+    if len(views) != len(sizes):
+        raise RegistrationError(
+            f"{path} describes {len(views)} view{'s' * (len(views) != 1)} for {len(sizes)} X-ray"
+            f"{'s' * (len(sizes) != 1)}: give one geometry a view."
+        )
+    return [_placement(view, size, str(path)) for view, size in zip(views, sizes)]
+
+
+def write_geometry(path: str | Path, cameras: Sequence[Camera], isocenter: Tensor) -> None:
+    """Writes cameras (in the C-arm's world) about an isocenter (3,) RAS mm in the form that `read_geometry` reads."""
+    views = [_described(camera, torch.as_tensor(isocenter, dtype=torch.float64)) for camera in cameras]
+    shared = {"isocentre_ct_mm": torch.as_tensor(isocenter, dtype=torch.float64).tolist()}
+    content = {**shared, **views[0]} if len(views) == 1 else {**shared, "views": views}
+    Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _described(camera: Camera, isocenter: Tensor) -> dict[str, Any]:
+    rows, columns = camera.size
+    middle = camera.detector_points(torch.tensor([(columns - 1) / 2, (rows - 1) / 2]))
+    sign = -1.0 if camera.spacing[0] < 0 else 1.0, -1.0 if camera.spacing[1] < 0 else 1.0
+    values = (camera.source - isocenter, middle - isocenter, sign[0] * camera.pose[:3, 0], sign[1] * camera.pose[:3, 1])
+    pitch = [abs(s) for s in camera.spacing]
+    return {
+        "source_detector_mm": camera.distance,
+        "pixel_mm": {str(columns): pitch[0] if pitch[0] == pitch[1] else pitch},
+        "field_mm": columns * pitch[0],
+        **{key: value.tolist() for key, value in zip(CARM, values)},
+    }
+
+
+def _placement(view: dict[str, Any], size: tuple[int, int], name: str) -> Placement:
+    isocenter = _vector(view, "isocentre_ct_mm", name) if "isocentre_ct_mm" in view else None
+    pose = _pose(view, isocenter, name)
+    resting = _resting(view, isocenter, size, name) if CARM[0] in view else None
+    seen = _camera(*(_vector(view, key, name) for key in CT), view, size, name) if CT[0] in view else None
+    if resting is None and seen is None:
+        raise RegistrationError(f"{name} does not place the source: give {CARM[0]} or {CT[0]} in mm.")
+    if seen is None:
+        return Placement(resting, pose, isocenter)
+    if resting is None:
+        return Placement(seen if pose is None else seen.moved(pose), pose, isocenter)
+    between = resting.pose @ torch.linalg.inv(seen.pose)
+    if pose is not None and not torch.allclose(between, pose, atol=max(1.0, pose[:3, 3].abs().max()) * AGREEMENT):
+        raise RegistrationError(f"{name} contradicts itself: {CT[0]} and the pose M do not fit, remove one of them.")
+    return Placement(resting, between, isocenter)
+
+
+def _resting(view: dict[str, Any], isocenter: Tensor | None, size: tuple[int, int], name: str) -> Camera:
+    if isocenter is None:
+        raise RegistrationError(f"{name} lacks isocentre_ct_mm: give the isocenter in the CT's world, RAS mm.")
+    source, middle, right, down = (_vector(view, key, name) for key in CARM)
+    camera = _camera(isocenter + source, isocenter + middle, right, down, view, size, name)
+    if "positioner_angles_deg" in view:
+        camera = turned(camera, isocenter, _numbers(view, "positioner_angles_deg", 2, name).tolist())
+    return camera
+
+
+def _camera(source: Tensor, middle: Tensor, right: Tensor, down: Tensor, view: dict, size, name: str) -> Camera:
+    try:
+        camera = Camera.from_detector(source, middle, right, down, _pitch(view, size, name), size)
+    except RegistrationError as error:
+        raise RegistrationError(f"{name}: {error}") from None
+    stated = view.get("source_detector_mm")
+    if stated is not None and abs(stated - camera.distance) > AGREEMENT * camera.distance:
+        raise RegistrationError(
+            f"{name} contradicts itself: source_detector_mm is {stated}, but source and detector are "
+            f"{camera.distance:.2f} mm apart; correct one of them."
+        )
+    return camera
+
+
+def _pitch(view: dict[str, Any], size: tuple[int, int], name: str) -> tuple[float, float]:
+    """(column, row) in mm."""
+    pixel = view.get("pixel_mm")
+    if isinstance(pixel, dict):
+        pixel = pixel.get(str(size[1]))
+    if pixel is None and "field_mm" in view:
+        pixel = _numbers(view, "field_mm", 1, name)[0].item() / size[1]
+    if pixel is None:
+        raise RegistrationError(
+            f"{name} has no pixel spacing for images of {size[1]} columns: give pixel_mm or field_mm (in DICOM: "
+            "ImagerPixelSpacing (0018,1164))."
+        )
+    pair = _numbers({"pixel_mm": pixel if isinstance(pixel, list) else [pixel, pixel]}, "pixel_mm", 2, name)
+    return tuple(pair.tolist())
+
+
+def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor | None:
+    if "M" in view:
+        return _numbers(view, "M", 16, name).reshape(4, 4)
+    if "params" not in view:
+        return None
+    from DiffRegLib.transforms import rigid
+
+    params = _numbers(view, "params", 6, name)
+    if isocenter is None:
+        raise RegistrationError(f"{name} lacks isocentre_ct_mm, about which params turn: give it in RAS mm.")
+    return rigid(params[:3], params[3:], isocenter).matrix
+
+
+def _vector(view: dict[str, Any], key: str, name: str) -> Tensor:
+    return _numbers(view, key, 3, name)
+
+
+def _numbers(view: dict[str, Any], key: str, count: int, name: str) -> Tensor:
+    if key not in view:
+        raise RegistrationError(f"{name} lacks {key}: add it, in RAS mm.")
+    try:
+        values = torch.as_tensor(view[key], dtype=torch.float64).flatten()
+    except (TypeError, ValueError, RuntimeError):
+        values = torch.empty(0)
+    if len(values) != count or not values.isfinite().all():
+        raise RegistrationError(f"{name} has {view[key]} as {key}: give {count} finite number{'s' * (count > 1)}.")
+    return values
