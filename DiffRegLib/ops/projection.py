@@ -83,14 +83,12 @@ def project(
         raise RegistrationError(f"{len(data)} volumes for {len(frames)} views: give one volume, or one a view.")
     lens = lenses_of(cameras, data.device).expand(len(frames), -1)
     rows, columns = cameras[0].size
-    chosen = (tiled(rows, columns) if pixels is None else _listed(pixels, rows, columns)).to(data.device)
-    image = project_rays(data, frames, lens, chosen, columns, step, backend)
     if pixels is not None:
-        return image
-    order = torch.empty_like(chosen, dtype=torch.long).scatter_(
-        0, chosen.long(), torch.arange(len(chosen)).to(chosen.device)
-    )
-    return image[:, :, order].unflatten(2, (rows, columns))
+        chosen = _listed(pixels, rows, columns).to(data.device)
+        return project_rays(data, frames, lens, chosen, columns, step, backend)
+    chosen, back = (order.to(data.device) for order in tiled(rows, columns))
+    image = project_rays(data, frames, lens, chosen, columns, step, backend)
+    return image[:, :, back].unflatten(2, (rows, columns))
 
 
 def _check(data: Tensor, cameras: list[Camera]) -> None:

@@ -54,8 +54,9 @@ def ray_lengths(lens: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def tiled(rows: int, columns: int) -> Tensor:
-    """All pixels (P,) int32 in tiles of 2 x 8, so that neighbors in the list read neighboring voxels."""
+def tiled(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """All pixels (P,) int32 in tiles of 2 x 8, so that neighbors in the list read neighboring voxels; its inverse."""
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     key = (((row // 2) * (columns // 8 + 1) + column // 8) * 2 + row % 2) * 8 + column % 8
-    return key.flatten().argsort().int()
+    order = key.flatten().argsort()
+    return order.int(), order.argsort()

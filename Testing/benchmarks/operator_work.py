@@ -106,7 +106,7 @@ def ours_splat(count: int) -> tuple[Callable, Callable]:
     from DiffRegLib.ops import splat
 
     points, values, weights = _cloud(count)
-    return _splat_pair(lambda p, v: splat(p[None], v[None, None], GRID)[0, 0], points, values, weights)
+    return _splat_pair(lambda p, v: splat(p[None], v[None, None], GRID), points, values, weights[None, None])
 
 
 def divroc_splat(count: int) -> tuple[Callable, Callable]:

@@ -72,7 +72,7 @@ affine = torch.diag(torch.tensor([4.0, 5.0, 6.0, 1.0], dtype=torch.float64))
 affine[:3, 3] = torch.tensor([-7.0, -8.0, -6.5])
 poses = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
 poses[1, :2, :2] = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
-rays = (frames_of(poses, affine, [view]), lenses_of([view] * 2, "cpu"), tiled(2, 3), 3, 1.7)
+rays = (frames_of(poses, affine, [view]), lenses_of([view] * 2, "cpu"), tiled(2, 3)[0], 3, 1.7)
 image, sums = torch.randn(2, 2, 6), torch.randn(2, 2, 6, 6)
 for batch in (volume, volume[:1]):
     exact = project_reference(batch.double(), *rays)

@@ -147,7 +147,7 @@ def test_operators_obey_the_rules_of_torch_library(backend):
     camera = view(500.0, 30.0, (3, 4))
     data = data.float().requires_grad_()
     frames = frames_of(torch.eye(4, dtype=torch.float64), affine, [camera]).requires_grad_()
-    rays = (frames, lenses_of([camera], data.device), tiled(3, 4), 4, 9.0)
+    rays = (frames, lenses_of([camera], data.device), tiled(3, 4)[0], 4, 9.0)
     torch.library.opcheck(torch.ops.diffreg.project, (data, *rays, True, backend))
     torch.library.opcheck(torch.ops.diffreg.project, (data, *rays, False, backend))
     image, sums = torch.randn(1, 2, 12, requires_grad=True), torch.randn(1, 2, 12, 6, requires_grad=True)

@@ -23,7 +23,7 @@ from DiffRegLib.ops.kernels.cells import (
     u32,
     u64,
 )
-from DiffRegLib.ops.kernels.compiling import jit
+from DiffRegLib.ops.kernels.compiling import inlined, jit
 from DiffRegLib.ops.kernels.pairs import copy_pair
 from DiffRegLib.ops.kernels.rays import ray_of
 
@@ -47,11 +47,12 @@ def set_up(frame, lens, pixels, lo, hi, columns, step, shape, rays, spans):
         rays[6, p], rays[7, p] = alpha, share
 
 
-@jit
-def _walk(volume, start, shape, rays, p, lo, hi, total):
-    """Adds the samples lo to hi of one ray, near or beyond the rim of the grid, to its seven sums."""
+@inlined
+def _walk(volume, start, shape, rays, p, begin, end, count, total):
+    """Adds the samples of one ray before `begin` and from `end` on, at the rim of the grid, to its seven sums."""
     depth, height, width = shape
-    for m in range(lo, hi):
+    for r in range(begin + count - end):
+        m = r if r < begin else r - begin + end
         n = f32(m)
         x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * rays[5, p]
         i, j, k = floor_of(x), floor_of(y), floor_of(z)
@@ -122,7 +123,8 @@ def project_range(volume, start, shape, rays, spans, lo, hi, step, image, slopes
         begin, end = 0, 1 << 30
         for lane in range(LANES):
             begin, end = max(begin, spans[1, p + lane]), min(end, spans[2, p + lane])
-        end = max(begin, end)
+        if begin >= end:  # no sample is an inner one in all rays
+            begin = end = 0
         sums[:] = f32(0)
         for a in range(6):
             for lane in range(LANES):
@@ -131,18 +133,7 @@ def project_range(volume, start, shape, rays, spans, lo, hi, step, image, slopes
         for lane in range(min(LANES, hi - p)):
             for a in range(7):
                 total[a] = sums[a * LANES + lane]
-            count = spans[0, p + lane]
-            _walk(volume, start, shape, rays, p + lane, 0, min(begin, count), total)
-            _walk(
-                volume,
-                start,
-                shape,
-                rays,
-                p + lane,
-                min(end, count) if end > begin else min(begin, count),
-                count,
-                total,
-            )
+            _walk(volume, start, shape, rays, p + lane, begin, end, spans[0, p + lane], total)
             image[p + lane] = total[0] * step
             if wanted:
                 alpha, share = rays[6, p + lane], rays[7, p + lane]
