@@ -49,7 +49,14 @@ def _dice(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     rows = [(f"  label {key}", _ratio(v["before"]), _ratio(v["after"])) for key, v in labels[:MOST_LABELS]]
     rest = [(f"  and {len(labels) - MOST_LABELS} more labels", "", "")] if len(labels) > MOST_LABELS else []
     several = [*rows, *rest] if len(labels) > 1 else []
-    return [(f"Dice overlap, mean of {len(labels)} labels", _ratio(found["before"]), _ratio(found["after"])), *several]
+    return [
+        (
+            "Dice overlap" + (f", mean of {len(labels)} labels" if len(labels) > 1 else ""),
+            _ratio(found["before"]),
+            _ratio(found["after"]),
+        ),
+        *several,
+    ]
 
 
 def _single(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -40,8 +40,7 @@ def _bar() -> Iterator[Callable[[Event], None]]:
             if not event.done and event.error is None:
                 seconds = event.seconds_left()
                 left = "" if seconds is None else f"about {seconds:.0f} s left"
-                loss = "" if event.loss is None else f"  loss {event.loss:.4g}"
-                progress.update(task, completed=event.fraction, description=event.message + loss, left=left)
+                progress.update(task, completed=event.fraction, description=_words(event), left=left)
 
         yield show
 
@@ -55,8 +54,11 @@ class _Lines:
             return
         if event.message != self._message or event.fraction >= self._next:
             self._next, self._message = event.fraction + STEP, event.message
-            loss = "" if event.loss is None else f", loss {event.loss:.4g}"
-            print(f"{100 * event.fraction:3.0f} %  {event.time:6.1f} s  {event.message}{loss}", flush=True)
+            print(f"{100 * event.fraction:3.0f} %  {event.time:6.1f} s  {_words(event)}", flush=True)
+
+
+def _words(event: Event) -> str:
+    return event.message if event.loss is None else f"{event.message.rstrip('.')}, loss {event.loss:.4g}."
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
