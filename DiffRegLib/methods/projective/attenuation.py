@@ -1,0 +1,92 @@
+"""From a CT in Hounsfield units to linear attenuation, of all of it or of a part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import Image
+
+WATER = 0.02
+"""Linear attenuation of water per mm: at about 60 keV, the mean energy of a diagnostic beam of 100 to 120 kV."""
+
+AIR = -1000.0  # HU
+RAMP = 50.0  # HU on either side of a bone threshold, within which a voxel fades
+LOW, HIGH = -150.0, 100.0  # HU; every CT has something below the one (fat, air) and above the other (bone, contrast)
+LOWEST, HIGHEST = -40000.0, 100000.0  # HU; padding and metal stay within
+
+
+def attenuation(ct: Image, water: float = WATER) -> Image:
+    """Linear attenuation per mm of a CT (1, D, H, W) in HU: mu = water (1 + HU / 1000), at least 0.
+
+    water: attenuation of water per mm.
+    """
+    return Image((water * (1 + ct.data / 1000)).clamp(min=0), ct.affine)
+
+
+def keep_only(
+    ct: Image, mask: Image | None = None, labels: Sequence[int] = (), bone_threshold: float | None = None
+) -> Image:
+    """The CT (HU) with everything else as air, so that a part is projected alone.
+
+    mask: label map on any grid in the same world; kept is what is not 0, or the `labels` where these are given.
+    bone_threshold: HU below which voxels fade to air, over a ramp of 50 HU on either side, so that the edge of a bone
+        stays as smooth as the scan has it.
+    Raises RegistrationError where nothing is left.
+    """
+    share = torch.ones_like(ct.data)
+    if mask is not None:
+        share = _chosen(ct, mask, labels)
+    elif labels:
+        raise RegistrationError("Labels to project were chosen without a label map: give one with --mask.")
+    if bone_threshold is not None:
+        share = share * ((ct.data - bone_threshold + RAMP) / (2 * RAMP)).clamp(0, 1)
+    if not bool((share * (ct.data - AIR) > 1).any()):
+        raise RegistrationError("Nothing of the CT is left to project: choose another mask, label or bone threshold.")
+    return Image(AIR + share * (ct.data.clamp(min=AIR) - AIR), ct.affine)
+
+
+def check_hounsfield(ct: Image, name: str) -> None:
+    """Raises RegistrationError where an image is no CT in Hounsfield units, and says what it looks like instead."""
+    if ct.channels != 1:
+        raise RegistrationError(f"{name} has {ct.channels} values a voxel: give a CT with one, in HU.")
+    broken = int((~ct.data.isfinite()).sum())
+    if broken:
+        raise RegistrationError(f"{name} has {broken} voxels that are NaN or infinite: replace them by numbers.")
+    low, high = float(ct.data.min()), float(ct.data.max())
+    if LOWEST <= low <= LOW and HIGH <= high <= HIGHEST:
+        return
+    shown = f"{name} is not a CT in Hounsfield units, its values run from {low:g} to {high:g}"
+    if low == high:
+        raise RegistrationError(f"{shown}: it is constant, give another image.")
+    if low >= 0 and high <= 1.5:
+        raise RegistrationError(f"{shown} and look like attenuation or a normalized image: convert them to HU.")
+    if low >= -1 and high >= 1000:
+        raise RegistrationError(f"{shown} and look shifted: subtract 1024 (or apply the DICOM rescale intercept).")
+    raise RegistrationError(f"{shown}: give a CT with air near -1000 and bone above 200.")
+
+
+def body_points(ct: Image, most: int = 4000) -> Tensor:
+    """(N, 3) float64 RAS mm: voxel centers of the body (above -500 HU) on a coarse grid, or of all voxels."""
+    stride = max(1, round((ct.data.numel() / most / 4) ** (1 / 3)))
+    coarse = ct.data[0, ::stride, ::stride, ::stride]
+    index = (coarse > -500).nonzero()
+    index = index if len(index) else torch.ones_like(coarse).nonzero()
+    return ct.to_world(index.flip(1).double() * stride)
+
+
+def _chosen(ct: Image, mask: Image, labels: Sequence[int]) -> Tensor:
+    same = mask.shape == ct.shape and torch.allclose(mask.affine, ct.affine, atol=1e-3)
+    values = (mask if same else mask.resample(ct, mode="nearest")).data[:1].round()
+    if not labels:
+        return (values != 0).to(ct.data)
+    present = set(values.unique().long().tolist())
+    absent = [label for label in labels if label not in present]
+    if absent:
+        raise RegistrationError(
+            f"The label map has no label {', '.join(map(str, absent))} inside the CT: choose others."
+        )
+    return torch.isin(values, torch.tensor([float(label) for label in labels])).to(ct.data)

@@ -1,0 +1,194 @@
+"""Cameras from geometry files and DICOM tags: the benchmark's geometry in both of its conventions, and bad files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from DiffRegLib.camera import Camera, c_arm, from_dicom, read_geometry, turned, write_geometry
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import read_image
+from DiffRegLib.methods.projective.attenuation import attenuation
+from DiffRegLib.ops import project
+from DiffRegLib.transforms import rigid
+
+TAGS = {
+    "0018|1110": "1000 ",
+    "0018|1111": "620",
+    "0018|1164": "0.3\\0.4",
+    "0018|1510": "30",
+    "0018|1511": "-10",
+}
+FORM = {
+    "isocentre_ct_mm": [1.0, 2.0, 3.0],
+    "source_detector_mm": 1000.0,
+    "pixel_mm": {"64": 4.0},
+    "field_mm": 256.0,
+    "source_carm_minus_iso": [0, -600.0, 0],
+    "detector_centre_carm_minus_iso": [0, 400.0, 0],
+    "u_column_direction": [-1.0, 0, 0],
+    "v_row_direction": [0, 0, -1.0],
+}
+
+
+def written(path, content):
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def without(*keys, **changes):
+    return {key: value for key, value in {**FORM, **changes}.items() if key not in keys}
+
+
+def same(first: Camera, second: Camera):
+    torch.testing.assert_close(first.projection_matrix, second.projection_matrix, atol=1e-6, rtol=1e-9)
+    return first.size == second.size
+
+
+@pytest.fixture(scope="module")
+def pelvis(shared_data):
+    folder = shared_data / "drr_pelvis"
+    return folder, attenuation(read_image(folder / "ct128.nii.gz"))
+
+
+def test_the_seven_calibration_images_are_met_and_approached_with_a_finer_step(pelvis):
+    folder, volume = pelvis
+    placement = read_geometry(folder / "geometry.json", [(128, 128)])[0]
+    poses = torch.from_numpy(np.load(folder / "calib_poses.npz")["M_target"])
+    exact = torch.from_numpy(np.load(folder / "calib_proj128.npz")["line_integral"])
+    errors = []
+    for step in (None, 0.75, 0.375):
+        error = project(volume, poses, placement.camera, step)[:, 0] - exact
+        errors.append((error.square().mean((1, 2)).sqrt() / exact.square().mean((1, 2)).sqrt()).max().item())
+    assert errors[0] < 2e-3
+    assert errors[2] < errors[1] < errors[0] and errors[2] < 2e-4
+
+
+def test_the_pose_of_the_readme_is_its_printed_matrix(pelvis):
+    folder, _ = pelvis
+    isocenter = read_geometry(folder / "geometry.json", [(256, 256)])[0].isocenter
+    printed = [
+        [0.897488, -0.223144, -0.380424, 120.286562],
+        [0.126134, 0.9564, -0.26342, 31.26945],
+        [0.422618, 0.188432, 0.886503, 13.192735],
+    ]
+    ours = rigid([12.0, -25.0, 8.0], [10.0, -30.0, 15.0], isocenter).matrix[:3]
+    torch.testing.assert_close(ours, torch.tensor(printed, dtype=torch.float64), atol=1e-3, rtol=0)
+
+
+def test_moving_the_patient_and_placing_the_c_arm_about_the_ct_are_the_same_view(pelvis, tmp_path):
+    folder, volume = pelvis
+    poses = np.load(folder / "calib_poses.npz")
+    content = json.loads((folder / "geometry.json").read_text(encoding="utf-8"))
+    vectors = ("source_ct", "detector_centre_ct", "u_ct", "v_ct")
+    for n in (1, 6):
+        moved = written(tmp_path / "M.json", {**content, "M": poses["M_target"][n].tolist()})
+        params = written(tmp_path / "p.json", {**content, "params": poses["params_target"][n].tolist()})
+        placed = {key: poses[key][n].tolist() for key in vectors if key in poses}
+        around = {key: content[key] for key in ("pixel_mm", "field_mm", "source_detector_mm")} | placed
+        by_m, by_params, by_vectors, by_both = (
+            read_geometry(path, [(128, 128)])[0]
+            for path in (
+                moved,
+                params,
+                written(tmp_path / "v.json", around),
+                written(tmp_path / "b.json", {**content, **placed}),
+            )
+        )
+        torch.testing.assert_close(by_m.pose, by_params.pose, atol=1e-8, rtol=0)
+        torch.testing.assert_close(by_m.pose, by_both.pose, atol=1e-5, rtol=0)
+        assert by_vectors.pose is None
+        images = [
+            project(volume, torch.eye(4) if p.pose is None else p.pose, p.camera, 3.0)[0, 0] for p in (by_m, by_vectors)
+        ]
+        torch.testing.assert_close(*images, atol=2e-3, rtol=0)
+
+
+def test_a_geometry_serves_every_size_of_the_detector(tmp_path):
+    path = written(tmp_path / "g.json", FORM)
+    for size in ((64, 64), (256, 256), (100, 50)):
+        camera = read_geometry(path, [size])[0].camera
+        assert camera.size == size and abs(camera.spacing[0]) * size[1] == pytest.approx(256)
+        assert camera.distance == 1000 and camera.principal is None
+
+
+def test_written_geometries_are_read_back(tmp_path):
+    isocenter = torch.tensor([3.5, -20.0, 41.0], dtype=torch.float64)
+    frontal = c_arm(isocenter, 1020.0, 620.0, (1.5, 1.2), (80, 100), (10.0, 5.0), offset=(12.0, -7.0))
+    mirrored = Camera(frontal.distance, (-1.5, 1.2), (80, 100), frontal.pose, (20.5, 61.0))
+    lateral = turned(frontal, isocenter, (90.0, 0.0))
+    for cameras in ([frontal], [mirrored], [frontal, lateral, mirrored]):
+        path = tmp_path / "views.json"
+        write_geometry(path, cameras, isocenter)
+        read = read_geometry(path, [c.size for c in cameras])
+        assert all(same(a, b.camera) for a, b in zip(cameras, read, strict=True))
+        torch.testing.assert_close(read[0].isocenter, isocenter)
+
+
+def test_a_second_view_may_be_given_by_its_angles(tmp_path):
+    path = written(tmp_path / "biplane.json", {**FORM, "views": [{}, {"positioner_angles_deg": [90, 0]}]})
+    frontal, lateral = (p.camera for p in read_geometry(path, [(64, 64)] * 2))
+    torch.testing.assert_close(lateral.source, torch.tensor([601.0, 2.0, 3.0], dtype=torch.float64))
+    assert same(lateral, turned(frontal, torch.tensor(FORM["isocentre_ct_mm"]), (90.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (without("pixel_mm", "field_mm"), ["pixel spacing", "(0018,1164)"]),
+        (without("source_carm_minus_iso"), ["does not place the source"]),
+        (without("isocentre_ct_mm"), ["isocentre_ct_mm"]),
+        (without("u_column_direction"), ["u_column_direction"]),
+        (without(source_detector_mm=900.0), ["contradicts itself", "900"]),
+        (without(u_column_direction=[-1.0, 0, 0.4]), ["rigid"]),
+        (without(source_carm_minus_iso=[0, float("nan"), 0]), ["finite"]),
+        (without(views=[{}, {}]), ["2 views for 1 X-ray"]),
+        (without(params=[1, 2, 3]), ["params", "6"]),
+        ([1, 2], ["JSON object"]),
+    ],
+)
+def test_files_that_are_no_geometry_are_refused_by_name(tmp_path, content, words):
+    path = written(tmp_path / "bad.json", content)
+    with pytest.raises(RegistrationError) as error:
+        read_geometry(path, [(64, 64)])
+    for word in ["bad.json", *words]:
+        assert word in str(error.value)
+
+
+def test_missing_and_broken_files_are_refused_by_name(tmp_path):
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    for name in ("broken.json", "missing.json"):
+        with pytest.raises(RegistrationError, match=name):
+            read_geometry(tmp_path / name, [(64, 64)])
+
+
+def test_dicom_tags_make_the_c_arm():
+    isocenter = torch.tensor([5.0, 6.0, 7.0], dtype=torch.float64)
+    camera = from_dicom(TAGS, (100, 200), isocenter)
+    assert same(camera, c_arm(isocenter, 1000.0, 620.0, (0.4, 0.3), (100, 200), (30.0, -10.0)))
+    magnified = {k: v for k, v in TAGS.items() if k != "0018|1111"} | {"0018|1114": str(1000 / 620)}
+    assert same(camera, from_dicom(magnified, (100, 200), isocenter))
+
+
+def test_patient_orientation_mirrors_the_image():
+    isocenter = torch.zeros(3, dtype=torch.float64)
+    frontal = {**TAGS, "0018|1510": "0", "0018|1511": "0"}
+    point = torch.tensor([30.0, 0.0, 20.0], dtype=torch.float64)
+    usual, _ = from_dicom({**frontal, "0020|0020": "L\\F"}, (101, 101), isocenter).project(point)
+    mirrored, _ = from_dicom({**frontal, "0020|0020": "R\\F"}, (101, 101), isocenter).project(point)
+    assert usual[0] < 50 < mirrored[0] and usual[0] + mirrored[0] == pytest.approx(100)
+    assert usual[1] == mirrored[1] < 50
+
+
+def test_every_missing_tag_is_asked_for_by_name():
+    with pytest.raises(RegistrationError) as error:
+        from_dicom({"0018|1111": "620", "0018|5101": "PA"}, (100, 100), torch.zeros(3), "film.dcm")
+    text = str(error.value)
+    assert "film.dcm" in text and "--geometry" in text
+    assert "DistanceSourceToDetector (0018,1110)" in text and "ImagerPixelSpacing (0018,1164)" in text
+    assert "DistanceSourceToPatient" not in text and "PositionerPrimaryAngle" not in text
+    with pytest.raises(RegistrationError, match="PositionerPrimaryAngle .0018,1510."):
+        from_dicom({k: v for k, v in TAGS.items() if k != "0018|1510"}, (100, 100), torch.zeros(3))
+    with pytest.raises(RegistrationError, match="'wide'"):
+        from_dicom({**TAGS, "0018|1110": "wide"}, (100, 100), torch.zeros(3))
