@@ -20,7 +20,8 @@ from slicer.util import VTKObservationMixin
 # The library lies beside this file where the extension is installed, and above it in the repository.
 for _folder in Path(__file__).resolve().parents:
     if (_folder / "DiffRegLib" / "__init__.py").is_file():
-        sys.path += [str(_folder)] if str(_folder) not in sys.path else []
+        if str(_folder) not in sys.path:
+            sys.path.insert(0, str(_folder))
         break
 
 from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has to be found first)
@@ -232,14 +233,17 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.runView.log(_("Finished."))
             self._parameterNode.loss = self.runView.keep(self._parameterNode.loss)
             self._shown = self.form.display_settings(self._parameterNode)
-            if displays.has_result(self._parameterNode):
-                displays.arrange(self._parameterNode)
-                qt.QTimer.singleShot(0, self._showGrid)
             self.ui.resultCollapsibleButton.collapsed = False
+            qt.QTimer.singleShot(0, self._showResult)
         self.onParametersModified()
 
+    def _showResult(self):
+        """In turns of their own: the views, then the grid, which takes as long to draw as everything before."""
+        if self._parameterNode and displays.has_result(self._parameterNode):
+            displays.arrange(self._parameterNode)
+            qt.QTimer.singleShot(0, self._showGrid)
+
     def _showGrid(self):
-        """In a turn of its own: drawing it takes as long as everything before."""
         if self._parameterNode and displays.has_result(self._parameterNode):
             displays.show_grid(self._parameterNode)
             slicer.util.resetThreeDViews()

@@ -41,7 +41,7 @@ def test_a_shifted_cloud_comes_back_while_the_window_stays_alive(host, panel):
     assert chosen.loss.GetNthPlotSeriesNode(0).GetTableNode().GetNumberOfRows() > 5
     before, after = (json.loads(chosen.measures)["landmarks"][key]["mean"] for key in ("before_mm", "after_mm"))
     assert before == pytest.approx(np.linalg.norm(splat.SHIFT), abs=0.01) and after < 1.5
-    for title in ("Landmark error", "Folded voxels", "Run time"):
+    for title in ("Error of 30 landmarks", "Folded voxels", "Run time"):
         assert title in panel.ui.measuresLabel.text
 
 

@@ -33,9 +33,9 @@ def _errors(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     if landmarks := found.get("landmarks"):
         before, after = landmarks["before_mm"], landmarks["after_mm"]
-        text = _("{a:.2f} → {b:.2f} mm (mean of {count}), largest {c:.1f} → {d:.1f} mm")
+        text = _("{a:.2f} → {b:.2f} mm, largest {c:.1f} → {d:.1f} mm")
         values = {"a": before["mean"], "b": after["mean"], "c": before["max"], "d": after["max"]}
-        rows.append((_("Landmark error"), text.format(count=landmarks["count"], **values)))
+        rows.append((_("Error of {count} landmarks").format(count=landmarks["count"]), text.format(**values)))
     if dice := found.get("dice"):
         text = _("{a:.3f} → {b:.3f} (mean of {count} labels)")
         rows.append((_("Dice overlap"), text.format(a=dice["before"], b=dice["after"], count=len(dice["labels"]))))

@@ -42,7 +42,7 @@ class RunView:
         """A line of progress."""
         if self._loss is not None and event.loss is not None and event.iteration is not None:
             self._loss.add(event.level, event.iteration, event.loss)
-        if event.message and event.message != self._message and event.iteration is None:
+        if event.message and event.message != self._message:
             self._message = event.message
             self.log(event.message)
         if time.monotonic() - self._shown > SHORTEST_INTERVAL and not (event.done or event.error):
