@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import SimpleITK
+
+
+NIFTI_FLOATS = {"16": "f4", "64": "f8"}
+NIFTI_HEADERS = (348, 540)
+"""Sizes of the header of NIfTI 1 and 2, the first number of a file in the machine's byte order."""
+RESAMPLED = 1 << 19
+"""Voxels resampled at a time."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,26 +98,31 @@ class Image(Lattice):
         mode: Literal["linear", "nearest"] = "linear",
         outside: float | Literal["border"] = 0.0,
     ) -> Image:
-        """The image on the grid of `like`: out(x) = self(transform(x)), slab by slab to bound the memory."""
-        size = torch.tensor(like.shape[:0:-1], dtype=torch.float32)
-        j, i = torch.meshgrid(torch.arange(size[1]), torch.arange(size[0]), indexing="ij")
-        slices = []
-        for k in range(like.shape[0]):
-            points = like.to_world(torch.stack((i, j, torch.full_like(i, k)), -1).float()).to(self.device)
-            slices.append(self.sample(transform(points) if transform else points, mode, outside))
-        return Image(torch.stack(slices, 1), like.affine)
+        """The image on the grid of `like`: out(x) = self(transform(x)), some slices at a time to bound the memory."""
+        depth, height, width = like.shape
+        at_once = max(1, RESAMPLED // (height * width))
+        j, i = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        slabs = []
+        for k in torch.arange(depth).split(at_once):
+            index = [axis.expand(len(k), height, width) for axis in (i, j, k[:, None, None])]
+            points = like.to_world(torch.stack(index, -1).float()).to(self.device)
+            slabs.append(self.sample(transform(points) if transform else points, mode, outside))
+        return Image(torch.cat(slabs, 1), like.affine)
 
 
 def read_image(path: str | Path) -> Image:
     """Reads NIfTI, NRRD, MHA and whatever else SimpleITK reads, or the DICOM series in a folder.
 
-    Raises `RegistrationError` that names the file when it is missing, truncated, not 3D, or without geometry.
+    Raises `RegistrationError` that names the file when it is missing, cut off, not 3D, not finite or without geometry.
     """
-    image = _read_itk(Path(path))
+    itk = _read_itk(Path(path))
     try:
-        return from_itk(image)
+        image = from_itk(itk)
     except RegistrationError as error:
         raise RegistrationError(f"{path}: {error}") from None
+    if not image.data.isfinite().all():
+        raise _not_finite(Path(path))
+    return image
 
 
 def _read_itk(path: Path) -> SimpleITK.Image:
@@ -123,7 +136,7 @@ def _read_itk(path: Path) -> SimpleITK.Image:
         raise RegistrationError(
             f"{path} cannot be read as an image: it is truncated, damaged or of another format."
         ) from None
-    _check_whole_nifti(path, image)
+    _check_nifti(path, image)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() == 2:
@@ -138,20 +151,34 @@ def _read_itk(path: Path) -> SimpleITK.Image:
     return image
 
 
-def _check_whole_nifti(path: Path, image: SimpleITK.Image) -> None:
-    """ITK fills the rest of a truncated NIfTI file with zeros and says nothing."""
+def _check_nifti(path: Path, image: SimpleITK.Image) -> None:
+    """ITK puts zeros where a NIfTI file is cut off or holds NaN, and says nothing."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         return
     expected = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * int(image.GetMetaData("bitpix")) // 8
-    size = 0
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            while block := file.read(1 << 24):
-                size += len(block)
+            content = file.read()
     except (EOFError, OSError, zlib.error):
-        size = 0
-    if size < expected:
+        content = b""
+    if len(content) < expected:
         raise RegistrationError(f"{path} is truncated or damaged: copy it again from its source.")
+    if image.GetMetaData("datatype") in NIFTI_FLOATS:
+        _check_finite(path, content, NIFTI_FLOATS[image.GetMetaData("datatype")], int(image.GetMetaData("vox_offset")))
+
+
+def _check_finite(path: Path, content: bytes, dtype: str, offset: int) -> None:
+    import numpy as np
+
+    count = (len(content) - offset) // np.dtype(dtype).itemsize
+    swapped = int.from_bytes(content[:4], sys.byteorder) not in NIFTI_HEADERS
+    values = np.frombuffer(content, np.dtype(dtype).newbyteorder("S" if swapped else "="), count, offset)
+    if not np.isfinite(values).all():
+        raise _not_finite(path)
+
+
+def _not_finite(path: Path) -> RegistrationError:
+    return RegistrationError(f"{path} holds NaN or infinite voxels: replace them, for instance by 0 or by air.")
 
 
 def _series_files(folder: Path) -> list[str]:

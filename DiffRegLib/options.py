@@ -127,7 +127,9 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type, title: str = "opti
 
 
 def _shown(default: Any) -> str:
-    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    if isinstance(default, tuple):
+        return " ".join(map(str, default)) or "none"
+    return str(default)
 
 
 def given(cls: type, namespace: argparse.Namespace) -> dict[str, Any]:

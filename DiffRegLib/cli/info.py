@@ -57,17 +57,13 @@ def _image(path: str) -> Facts:
     kind = kind_of_image(image)
     if kind == "labels":
         return [("kind", "label map"), *shared, *_labels(image)]
-    broken = int((~image.data.isfinite()).sum())
-    values = image.data[image.data.isfinite()]
-    spread = f"{float(values.min()):.6g} to {float(values.max()):.6g}" if len(values) else "no finite value"
-    note = [("warning", f"{broken} voxels are NaN or infinite")] if broken else []
     channels = [("channels", str(image.channels))] if image.channels > 1 else []
     return [
         ("kind", "CT in HU" if kind == "ct" else "image"),
         *shared,
         *channels,
-        ("range", spread),
-    ] + note
+        ("range", f"{float(image.data.min()):.6g} to {float(image.data.max()):.6g}"),
+    ]
 
 
 def _geometry(image: Image) -> Facts:

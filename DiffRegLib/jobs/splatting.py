@@ -35,8 +35,6 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     fixed, moving = read_thing(job.path("fixed")), read_thing(job.path("moving"))
     if landmarks:
         check_landmarks(landmarks, job.path("fixed_landmarks"), job.path("moving_landmarks"))
-    check_voxels(fixed)
-    check_voxels(moving)
     if initial is not None or options.initialization not in PLACED:
         check_overlap(fixed, moving, initial)
     clouds = []
@@ -69,15 +67,6 @@ def read_pair(job: Job, kind: str, read) -> tuple[Any, Any] | None:
         lone = paths[0] or paths[1]
         raise RegistrationError(f"{lone} has no counterpart: give the {kind} of the fixed and of the moving side.")
     return (read(paths[0]), read(paths[1])) if paths[0] else None
-
-
-def check_voxels(thing: Thing) -> None:
-    """Raises `RegistrationError` where an image has values that are no numbers."""
-    if thing.kind != "image":
-        return
-    broken = int((~thing.content.data.isfinite()).sum())
-    if broken:
-        raise RegistrationError(f"{thing.path} has {broken} voxels that are NaN or infinite: replace them by numbers.")
 
 
 def check_overlap(fixed: Thing, moving: Thing, initial: Transform | None) -> None:

@@ -1,4 +1,4 @@
-"""All measures of one registration together: as `metrics.json` holds them and as the rows of a table."""
+"""All measures of one registration together, as `metrics.json` holds them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,6 @@ from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.review.metrics import ErrorSummary, Folding, dice, folding, mean_dice, target_registration_error
 from DiffRegLib.transforms import Affine, Transform
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of a table; a measure that has no "before" leaves it None."""
-
-    label: str
-    before: float | None
-    after: float | None
-    unit: str = ""
-    digits: int = 2
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """Label, before, after, unit as text."""
-        shown = ["" if v is None else f"{v:.{self.digits}f}" for v in (self.before, self.after)]
-        return self.label, *shown, self.unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,26 +53,6 @@ class Measures:
         found["folded_percent"] = self.folding.percent
         found["jacobian_determinant"] = {"min": self.folding.minimum, "max": self.folding.maximum}
         return found
-
-    def rows(self, names: dict[int, str] | None = None) -> list[Row]:
-        """The table, most important first; `names` of the labels where they are known."""
-        rows = []
-        if self.landmarks:
-            before, after = self.landmarks.before, self.landmarks.after
-            shown = {"mean": "mean", "median": "median", "p90": "90th percentile", "max": "largest"}
-            for key, name in shown.items():
-                title = f"target registration error, {name} of {before.count} landmarks"
-                rows.append(Row(title, getattr(before, key), getattr(after, key), "mm"))
-        if self.overlap:
-            before, after = self.overlap.before, self.overlap.after
-            rows.append(Row(f"Dice, mean of {len(before)} labels", mean_dice(before), mean_dice(after), digits=3))
-            for label in before:
-                name = (names or {}).get(label, f"label {label}")
-                rows.append(Row(f"Dice, {name}", before[label], after[label], digits=3))
-        rows.append(Row("folded voxels", None, self.folding.percent, "%", 3))
-        rows.append(Row("Jacobian determinant, smallest", None, self.folding.minimum))
-        rows.append(Row("Jacobian determinant, largest", None, self.folding.maximum))
-        return rows
 
 
 def measure(

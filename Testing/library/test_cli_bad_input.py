@@ -9,11 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from DiffRegLib.methods.splatting.options import SplattingOptions
 
 from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job, worker_environment
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.worker import run_job
+from DiffRegLib.methods.splatting.options import SplattingOptions
 from DiffRegLib.options import to_dict
 from DiffRegLib.points import CloudOptions
 
@@ -161,8 +161,9 @@ def test_images_that_cannot_be_registered(tmp_path, make, words):
 def test_voxels_that_are_no_numbers(tmp_path):
     voxels = ball().astype(np.float32) * 1000 - 1000.5
     voxels[3, 4, 5], voxels[6, 7, 8] = np.nan, np.inf
-    bad = write_volume(tmp_path / "bad.nrrd", voxels, dtype=np.float32)  # ITK itself clears them when it reads NIfTI
-    assert_job_refused(tmp_path / "job", bad, bad, "bad.nrrd", "2 voxels", "NaN or infinite")
+    for name in ("bad.nrrd", "bad.nii.gz"):
+        bad = write_volume(tmp_path / name, voxels, dtype=np.float32)
+        assert_job_refused(tmp_path / f"job {name}", bad, bad, name, "NaN or infinite voxels")
 
 
 def test_singular_geometry(tmp_path):

@@ -138,6 +138,16 @@ def _no_geometry(folder):
     return folder / "bare.nii.gz"
 
 
+def _not_finite(suffix, value):
+    def make(folder):
+        data = np.zeros((5, 6, 7), np.float32)
+        data[2, 3, 4] = value
+        sitk.WriteImage(sitk.GetImageFromArray(data), str(folder / f"nan{suffix}"))
+        return folder / f"nan{suffix}"
+
+    return make
+
+
 @pytest.mark.parametrize(
     "make, word",
     [
@@ -145,6 +155,9 @@ def _no_geometry(folder):
         (_truncated, "truncated"),
         (_four_dimensions, "4 dimensions"),
         (_no_geometry, "no geometry"),
+        (_not_finite(".nii.gz", np.nan), "NaN"),
+        (_not_finite(".nii", np.inf), "NaN"),
+        (_not_finite(".nrrd", np.nan), "NaN"),
         (lambda folder: folder, "no DICOM series"),
     ],
 )

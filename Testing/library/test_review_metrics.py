@@ -20,7 +20,7 @@ from DiffRegLib.review.metrics import (
     surface_distance,
     target_registration_error,
 )
-from DiffRegLib.review.report import Row, measure
+from DiffRegLib.review.report import measure
 from DiffRegLib.transforms import Affine, DisplacementField, rigid
 
 
@@ -75,14 +75,6 @@ def test_measures_of_the_translation_that_aligns_two_cubes():
     assert stored["landmarks"]["before_mm"]["mean"] == pytest.approx(6.0)
     assert stored["landmarks"]["count"] == 2
     assert stored["dice"]["labels"]["3"]["after"] == 1.0
-
-
-def test_rows_say_what_and_in_which_unit():
-    found = measure(translation(6, 0, 0), cube(), None, (cube(), cube(3)))
-    cells = [row.cells() for row in found.rows({3: "liver"})]
-    assert ("Dice, liver", "0.700", "1.000", "") in cells
-    assert ("folded voxels", "", "0.000", "%") in cells
-    assert Row("error", 6.0, 1.234, "mm").cells() == ("error", "6.00", "1.23", "mm")
 
 
 def test_a_reflection_folds_everywhere_and_a_scaling_has_its_determinant():
