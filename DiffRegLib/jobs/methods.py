@@ -10,7 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.progress import Reporter
 
-RUNNERS = {"splatting": "DiffRegLib.jobs.splatting"}
+RUNNERS = {"splatting": "DiffRegLib.jobs.splatting", "projective": "DiffRegLib.jobs.projective"}
 
 
 class Runner(Protocol):

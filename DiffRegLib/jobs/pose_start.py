@@ -1,0 +1,156 @@
+"""Where a pose estimation begins: the CT, its X-rays with their cameras, and the start pose, from the job's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.camera import Camera, check_views, from_dicom, read_geometry
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import Image, read_image
+from DiffRegLib.jobs.job import Job
+from DiffRegLib.methods.projective.attenuation import body_points, check_hounsfield, keep_only
+from DiffRegLib.methods.projective.imaging import ImagingOptions
+from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
+from DiffRegLib.methods.projective.xray import Film, XRay, prepare, read_xray
+from DiffRegLib.points.io import read_landmarks
+from DiffRegLib.transforms import Affine, read_transform, rigid
+
+RIGID = 1e-4  # how far R R^T may be from the identity
+SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
+
+
+@dataclass(frozen=True, eq=False)
+class PoseInput:
+    """What `register` takes; `ct` in HU with what is not projected as air, `note` on the origin of the start pose."""
+
+    ct: Image
+    xrays: tuple[XRay, ...]
+    start: Affine
+    note: str
+
+
+def roles(job: Job, kind: str) -> list[str]:
+    """The roles `kind`, or `kind_1`, `kind_2`, ..., that a job has, in their order."""
+    numbered = [f"{kind}_{n}" for n in range(1, len(job.inputs) + 1)]
+    return [role for role in (kind, *numbered) if job.path(role) is not None]
+
+
+def read_input(job: Job, imaging: ImagingOptions) -> PoseInput:
+    """Reads and checks everything; raises RegistrationError before any long work."""
+    ct = read_ct(job.path("ct"), job.path("mask"), imaging)
+    films = [read_xray(job.path(role)) for role in roles(job, "xray")]
+    if not films:
+        raise RegistrationError("There is no X-ray to register: give at least one.")
+    cameras, placed = read_cameras([job.path(role) for role in roles(job, "geometry")], films, ct)
+    start, note = _start(job, ct, cameras[0], placed)
+    points = start(body_points(ct))
+    check_views(cameras, points, [film.name for film in films])
+    xrays = tuple(prepare(film, camera, imaging.line_integrals) for film, camera in zip(films, cameras))
+    return PoseInput(ct, xrays, start, note)
+
+
+def read_ct(path: str, mask: str | None, imaging: ImagingOptions) -> Image:
+    """The CT in HU, what is not to be projected as air."""
+    ct = read_image(path)
+    check_hounsfield(ct, path)
+    return keep_only(ct, read_image(mask) if mask else None, imaging.labels, imaging.bone_threshold)
+
+
+def read_cameras(geometries: Sequence[str], films: Sequence[Film], ct: Image) -> tuple[list[Camera], Tensor | None]:
+    """The cameras of the X-rays, and the pose (4,4) of the patient where the geometry files have one.
+
+    One file may describe all views; without a file the DICOM tags do, about the center of the CT.
+    """
+    if not geometries:
+        return [from_dicom(film.tags, film.size, ct.center, film.name) for film in films], None
+    if len(geometries) == 1:
+        placements = read_geometry(geometries[0], [film.size for film in films])
+    elif len(geometries) == len(films):
+        placements = [read_geometry(path, [film.size])[0] for path, film in zip(geometries, films)]
+    else:
+        raise RegistrationError(
+            f"There are {len(geometries)} geometries for {len(films)} X-rays: give one for all, or one for each."
+        )
+    poses = [p.pose for p in placements]
+    given = [p for p in poses if p is not None]
+    for pose in given[1:]:
+        apart = (given[0] - pose).abs()
+        if len(given) != len(poses) or max(100 * apart[:3, :3].max(), apart[:3, 3].max()) > SAME_POSE:
+            raise RegistrationError(
+                f"The geometries of {films[0].name} and the other views contradict each other, they pose the patient "
+                "differently: write all of them for one pose."
+            )
+    return [p.camera for p in placements], given[0] if given else None
+
+
+def _start(job: Job, ct: Image, camera: Camera, placed: Tensor | None) -> tuple[Affine, str]:
+    numbers = job.options.get("start", {}).get("pose")
+    chosen = [job.path("start") is not None, bool(numbers), job.path("landmarks") is not None]
+    if sum(chosen) > 1:
+        raise RegistrationError("The start pose is given twice: give --start, or --landmarks with --clicks.")
+    if job.path("start"):
+        return read_rigid(job.path("start")), f"start from {Path(job.path('start')).name}"
+    if numbers:
+        return pose_of(numbers, ct), "start from six numbers"
+    if job.path("landmarks"):
+        if job.path("clicks") is None:
+            raise RegistrationError("Landmarks need clicks: give --clicks, a table of column and row for each of them.")
+        clicks = read_rows(job.path("clicks"), 2, "column, row in pixels")
+        found = pose_from_landmarks(read_landmarks(job.path("landmarks")), clicks, camera)
+        twin = ", another pose fits nearly as well" if found.ambiguous else ""
+        return found.pose, f"start from landmarks, {found.rms:.1f} px rms{twin}"
+    if placed is not None:
+        return checked_rigid(placed, "The pose of the geometry file"), "start from the geometry file"
+    return Affine.identity(), "start where CT and C-arm share their world"
+
+
+def pose_of(numbers: Sequence[float], ct: Image) -> Affine:
+    """rx ry rz tx ty tz in degrees and mm about the center of the CT: X_carm = c + R (X_ct - c) + t."""
+    if len(numbers) != 6 or not torch.tensor(numbers, dtype=torch.float64).isfinite().all():
+        raise RegistrationError(f"The start pose is {numbers}: give a .tfm file or six finite numbers.")
+    values = torch.tensor(numbers, dtype=torch.float64)
+    return rigid(values[:3], values[3:], ct.center)
+
+
+def read_rigid(path: str) -> Affine:
+    """The rigid transform of a file, CT world to C-arm world."""
+    transform = read_transform(path)
+    parts = transform.transforms if hasattr(transform, "transforms") else (transform,)
+    if not all(isinstance(part, Affine) for part in parts):
+        raise RegistrationError(f"{path} is no rigid transform: give one of rotation and translation.")
+    matrix = torch.eye(4, dtype=torch.float64)
+    for part in parts:
+        matrix = matrix @ part.matrix
+    return checked_rigid(matrix, path)
+
+
+def checked_rigid(matrix: Tensor, name: str) -> Affine:
+    """Raises RegistrationError where a matrix (4,4) stretches, shears or mirrors."""
+    rotation = matrix[:3, :3]
+    off = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
+    if not off < RIGID or torch.linalg.det(rotation) < 0:
+        raise RegistrationError(f"{name} is not rigid, it stretches, shears or mirrors: give rotation and translation.")
+    return Affine(matrix)
+
+
+def read_rows(path: str, count: int, what: str) -> Tensor:
+    """(N, count) float64 of a .csv of `what`, a heading is allowed; raises RegistrationError that names the file."""
+    rows = []
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise RegistrationError(f"{path} cannot be read as text: give a .csv of {what}, one a line.") from None
+    for n, line in enumerate(filter(str.strip, lines)):
+        try:
+            rows.append([float(cell) for cell in line.split(",")])
+        except ValueError:
+            if n:
+                raise RegistrationError(f"{path} has the line {line!r}: give numbers {what}.") from None
+    if not rows or any(len(row) != count for row in rows):
+        raise RegistrationError(f"{path} does not hold {count} numbers a line: give {what}.")
+    return torch.tensor(rows, dtype=torch.float64)

@@ -1,0 +1,37 @@
+"""The options of what is projected and how X-rays are read. No torch here: the command line's help imports it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from DiffRegLib.options import option
+
+
+@dataclass(frozen=True)
+class ImagingOptions:
+    """From files to attenuation and line integrals."""
+
+    line_integrals: bool = option(
+        False, "the X-rays are line integrals of attenuation already, no grey values", advanced=False
+    )
+    water: float = option(0.02, "attenuation of water; a CT value h stands for water (1 + h/1000)", "1/mm", 1e-4, 1.0)
+    bone_threshold: float | None = option(
+        None, "project only what is above this, with a ramp of 50 HU on either side", "HU", -1000.0, 20000.0
+    )
+    labels: tuple[int, ...] = option((), "numbers of the mask to project alone; without, all but 0", low=0, high=65535)
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """A C-arm about the center of the CT, where no geometry file describes one."""
+
+    size: int = option(256, "width and height of the image", "pixels", 8, 8192, False)
+    field: float = option(373.76, "width of the detector", "mm", 1.0, 5000.0)
+    distance: float = option(1020.0, "source to detector", "mm", 10.0, 10000.0)
+    isocenter_distance: float = option(620.0, "source to the center of the CT", "mm", 5.0, 10000.0)
+    primary_angle: float = option(
+        0.0, "where the detector is: 0 anterior, 90 on the patient's left, -90 right", "degrees", -360.0, 360.0, False
+    )
+    secondary_angle: float = option(
+        0.0, "tilt of the detector toward the head (positive) or the feet", "degrees", -180.0, 180.0, False
+    )
