@@ -1,7 +1,7 @@
 # The two commands of the README, `make demo` and `make test`, set up all that they need in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-TORCH := torch==2.13.0
+TORCH := 2.13.0
 DEMO := demo-output
 
 .PHONY: setup demo test lint library panels clean
@@ -12,10 +12,10 @@ setup: .venv/ready
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	echo "$(TORCH)" > .venv/constraints.txt
+	$(BIN)/python -m pip install --quiet "torch==$(TORCH)"
+	echo "torch==$(TORCH)" > .venv/constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint .venv/constraints.txt --editable ".[dev,host]"
-	$(BIN)/python -c "import torch, DiffRegLib; assert torch.__version__.split('+')[0] == '$(TORCH:torch==%=%)', torch.__version__"
+	$(BIN)/python -c "import torch, DiffRegLib; assert torch.__version__.split('+')[0] == '$(TORCH)', torch.__version__"
 	touch $@
 
 demo: setup
