@@ -13,7 +13,7 @@ __all__ = ["PRESETS", "SplattingOptions", "register"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `register`, and torch with it, on first use: panels and the command line's help need the options alone."""
+    """Imports `register`, and torch with it, on first use: panels and help texts need the options alone."""
     if name == "register":
         from DiffRegLib.methods.splatting.pipeline import register
 

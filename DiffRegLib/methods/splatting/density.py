@@ -17,7 +17,6 @@ from DiffRegLib.ops import sample, splat
 TRILINEAR_VARIANCE = 1 / 6  # voxels^2, the mean that splatting into eight voxels adds to a blur
 REACH = 3.5  # standard deviations after which a Gaussian ends
 LARGEST_GRID = 6_000_000  # voxels
-VOXELS_A_SIGMA = 1.5
 
 
 class DensityGrid:
@@ -32,7 +31,7 @@ class DensityGrid:
         self._gaussians = gaussian_matrices(self.geometry.shape, math.sqrt(max(variance, 0.1)), points)
 
     def density(self, points: Tensor, weights: Tensor) -> Tensor:
-        """(D, H, W): the blurred splat of (N, 3) points with (N,) weights; a lone point of weight 1 peaks at about 1."""
+        """(D, H, W): the blurred splat of (N, 3) points with (N,) weights; a lone point of weight 1 peaks near 1."""
         normalized = self.geometry.normalize(points)[None]
         return self.blur(splat(normalized, weights[None, None], self.geometry.shape)[0, 0])
 
@@ -46,7 +45,7 @@ class DensityGrid:
 
 def affordable_voxel(points: Tensor, sigma: float, smallest: float) -> float:
     """The voxel in mm for a blur: fine enough for it, not below `smallest`, and not too many around (N, 3) points."""
-    voxel = max(sigma / VOXELS_A_SIGMA, smallest)
+    voxel = max(sigma, smallest)
     box = points.amax(0) - points.amin(0) + 4 * sigma
     return max(voxel, (float(box.prod()) / LARGEST_GRID) ** (1 / 3))
 
@@ -72,7 +71,7 @@ def gaussian_matrices(shape: tuple[int, int, int], sigma: float, like: Tensor) -
 
 
 def filter_axes(volume: Tensor, matrices: list[Tensor]) -> Tensor:
-    """Applies an (n, n) matrix along each of the last three axes: as fast as the matrix products of the machine."""
-    d, h, w = volume.shape[-3:]
+    """Applies an (m, n) matrix along each of the last three axes: as fast as the matrix products of the machine."""
     volume = matrices[1] @ (volume @ matrices[2].T)
-    return (matrices[0] @ volume.reshape(*volume.shape[:-3], d, h * w)).reshape(volume.shape)
+    plane = volume.shape[-2:]
+    return (matrices[0] @ volume.flatten(-2)).unflatten(-1, plane)

@@ -14,8 +14,6 @@ from DiffRegLib.methods.splatting.similarity import Similarity
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Affine
 
-REFRESH = 4  # iterations for which a potential serves
-AFFINE_REFRESH = 2
 LINEAR_RATE, OFFSET_RATE = 0.01, 0.5  # Adam's steps for the matrix and for the offset in mm
 FIT_ITERATIONS, FIT_RATE = 80, 2.0
 
@@ -42,8 +40,7 @@ def optimize_affine(
         decay = 1 - iteration / level.iterations
         adam.param_groups[0]["lr"], adam.param_groups[1]["lr"] = LINEAR_RATE * decay, OFFSET_RATE * decay
         points = (fixed.points - center) @ linear.T + center + offset
-        if iteration % AFFINE_REFRESH == 0:
-            value = level.sigma**2 * similarity.refresh(points)
+        value = level.sigma**2 * similarity.refresh(points)
         adam.zero_grad()
         (level.sigma**2 * similarity(points)).backward()
         adam.step()
@@ -80,8 +77,7 @@ def optimize_deformation(
         vectors = deformation.vectors()
         places = [deformation.move(deformation.field(vectors, sign), points) for sign, points, _ in terms]
         scale = level.sigma**2 / len(terms)
-        if iteration % REFRESH == 0:
-            value = scale * sum(term.refresh(place) for place, (_, _, term) in zip(places, terms))
+        value = scale * sum(term.refresh(place) for place, (_, _, term) in zip(places, terms))
         bending = options.stiffness * deformation.bending(vectors)
         loss = scale * sum(term(place) for place, (_, _, term) in zip(places, terms)) + bending
         adam.zero_grad()

@@ -18,7 +18,7 @@ class SplattingOptions:
         advanced=False,
     )
     stiffness: float = option(
-        3.0, "weight of the bending energy: higher is smoother", low=1e-3, high=1e6, advanced=False
+        15.0, "weight of the bending energy: higher is smoother", low=1e-3, high=1e6, advanced=False
     )
     diffeomorphic: bool = option(False, "move along a velocity field, which cannot fold", advanced=False)
     symmetric: bool = option(
@@ -50,14 +50,14 @@ class SplattingOptions:
     smoothing_kernel: int = option(
         3, "width of the average pooling that smooths the grid twice, odd", "control points", 1, 31
     )
-    voxel: float = option(2.0, "smallest voxel of a density", "mm", 0.3, 20.0)
+    voxel: float = option(2.5, "smallest voxel of a density", "mm", 0.3, 20.0)
     seed: int = option(0, "seed of the choice of points", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
 
 
 PRESETS: dict[str, SplattingOptions] = {
     "lung-vessels": SplattingOptions(),
-    "organ-surfaces": SplattingOptions(search=False, stiffness=10.0),
-    "generic-points": SplattingOptions(stiffness=6.0),
+    "organ-surfaces": SplattingOptions(search=False, stiffness=30.0),
+    "generic-points": SplattingOptions(stiffness=20.0),
 }
 """Options for a purpose, by name; the first are the defaults."""

@@ -12,7 +12,7 @@ from DiffRegLib import __version__
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.memory import peak_memory_mb
 from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, TraceRow
-from DiffRegLib.methods.splatting.deformation import Deformation, unfold
+from DiffRegLib.methods.splatting.deformation import Deformation
 from DiffRegLib.methods.splatting.initialize import initial_affine
 from DiffRegLib.methods.splatting.optimize import (
     FIT_ITERATIONS,
@@ -197,7 +197,7 @@ class _Work:
                 forward, backward = (deformation.transform(deformation.field(vectors, sign)) for sign in (1.0, -1.0))
                 backward.residual = _round_trip(forward, backward)
             else:
-                forward = deformation.transform(unfold(field, self.options.control_spacing))
+                forward = deformation.transform(field)
                 backward = forward.inverse()
         return Composite([forward, self.initial]), Composite([self.initial.inverse(), backward])
 

@@ -15,7 +15,8 @@ class ChannelSimilarity:
     """E = |S(D_moved) - S(D_still)| / |S(D_still)| of one channel, squared norms for L2; 0 is perfect.
 
     The gradient to a point is the slope of a potential, the blurred derivative of E to the density:
-    dE/dy_i = w_i grad P(y_i), P = G [dE/dD]. `refresh` computes P, and between refreshes sum_i w_i P(y_i) stands for E.
+    dE/dy_i = w_i grad P(y_i), P = G [dE/dD]. `refresh` computes P; sum_i w_i P(y_i) then has the gradient of E, and
+    no graph through the grid is kept.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ChannelSimilarity:
         return float(value.sum()) / self._norm
 
     def __call__(self, points: Tensor) -> Tensor:
-        """A scalar whose gradient to the (N, 3) points is that of E as of the last refresh."""
+        """A scalar whose gradient to the (N, 3) points is that of E at the last refresh."""
         return (self._weights * self._grid.read(self._potential, points)).sum()
 
 
