@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from DiffRegLib.cli.pose import check_file, start_of
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.kinds import check_input
-from DiffRegLib.methods.projective.imaging import ImagingOptions, ViewOptions
+from DiffRegLib.methods.projective.imaging import ViewOptions, VolumeOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments
 
@@ -47,12 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--write-geometry", metavar="FILE", help=text)
     group.add_argument("--mask", metavar="FILE", help="label map of what to project alone, see --labels")
     add_options(parser, ViewOptions, "view, where no geometry is given")
-    add_options(parser, ImagingOptions, "from the CT to line integrals")
+    add_options(parser, VolumeOptions, "from the CT to line integrals")
 
 
 def run(given: argparse.Namespace) -> int:
     """Writes the radiographs."""
-    view, imaging = from_arguments(ViewOptions, given), from_arguments(ImagingOptions, given)
+    view, volume = from_arguments(ViewOptions, given), from_arguments(VolumeOptions, given)
     ct = check_input(given.ct, ("image",), "the CT")
     mask = check_input(given.mask, ("image",), "--mask") if given.mask else None
     start = start_of(given.pose)
@@ -68,22 +68,22 @@ def run(given: argparse.Namespace) -> int:
     for path in filter(None, (target, geometry)):
         if os.path.lexists(path) and not given.overwrite:
             raise RegistrationError(f"{path} exists: choose another name, or replace it with --overwrite.")
-    _render(given, ct, mask, start, view, imaging, target, geometry)
+    _render(given, ct, mask, start, view, volume, target, geometry)
     return 0
 
 
-def _render(given, ct_path, mask, start, view: ViewOptions, imaging: ImagingOptions, target: Path, geometry) -> None:
+def _render(given, ct_path, mask, start, view: ViewOptions, volume: VolumeOptions, target: Path, geometry) -> None:
     from DiffRegLib.cli.workspace import put, workspace
     from DiffRegLib.jobs.pose_start import read_ct
     from DiffRegLib.methods.projective.attenuation import attenuation, body_points
     from DiffRegLib.review.frames import check_name, write_frames
 
-    ct = read_ct(ct_path, mask, imaging)
+    ct = read_ct(ct_path, mask, volume)
     camera, placed = _camera(given.geometry, view, ct)
     poses, cameras = _frames(given, start, ct, camera, placed)
     check_name(target, len(poses))
     _check_seen(poses[0], cameras[0], body_points(ct))
-    images = _line_integrals(attenuation(ct, imaging.water), poses, cameras)
+    images = _line_integrals(attenuation(ct, volume.water), poses, cameras)
     with workspace(target) as space:
         made = space / target.name
         write_frames(made, images, camera.spacing, given.bone_dark)

@@ -14,7 +14,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.methods.projective.attenuation import body_points, check_hounsfield, keep_only
-from DiffRegLib.methods.projective.imaging import ImagingOptions
+from DiffRegLib.methods.projective.imaging import ImagingOptions, VolumeOptions
 from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
 from DiffRegLib.methods.projective.xray import Film, XRay, prepare, read_xray
 from DiffRegLib.points.io import read_landmarks
@@ -54,11 +54,11 @@ def read_input(job: Job, imaging: ImagingOptions) -> PoseInput:
     return PoseInput(ct, xrays, start, note)
 
 
-def read_ct(path: str, mask: str | None, imaging: ImagingOptions) -> Image:
+def read_ct(path: str, mask: str | None, kept: VolumeOptions) -> Image:
     """The CT in HU, what is not to be projected as air."""
     ct = read_image(path)
     check_hounsfield(ct, path)
-    return keep_only(ct, read_image(mask) if mask else None, imaging.labels, imaging.bone_threshold)
+    return keep_only(ct, read_image(mask) if mask else None, kept.labels, kept.bone_threshold)
 
 
 def read_cameras(geometries: Sequence[str], films: Sequence[Film], ct: Image) -> tuple[list[Camera], Tensor | None]:

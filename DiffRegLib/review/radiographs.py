@@ -15,8 +15,9 @@ from DiffRegLib.review.panels import draw_trace
 
 WIDTH, DPI = 14.0, 110  # inches, dots an inch
 CONTOUR = (1.0, 0.62, 0.1)
-SMOOTH, FAINT = 0.006, 0.82  # width of the blur of contours as a fraction of the image; share of edges left out
+SMOOTH, FAINT = 0.006, 0.6  # blur of contours as a fraction of the width; their least slope, of the steepest
 WINDOW, FLOOR = 0.03, 0.3  # neighborhood of the difference, fraction of the width; its least deviation
+SOBEL = 8.0  # slope that a Sobel filter gives for a derivative of one
 TITLES = ("X-ray", "CT at the start", "CT at the end", "contours of the CT at the end", "difference")
 
 
@@ -113,9 +114,11 @@ def _overlay(gray: np.ndarray, rendered: np.ndarray, mask: np.ndarray) -> np.nda
 
 def contours(rendered: np.ndarray) -> np.ndarray:
     """(rows, columns) bool: the strongest edges of a radiograph, one pixel wide, faint bones beside dark ones alike."""
+    from scipy.ndimage import gaussian_gradient_magnitude
     from skimage.feature import canny
 
     everywhere = np.ones(rendered.shape, dtype=bool)
     even = _locally_normalized(rendered, everywhere, max(2.0, 2 * WINDOW * rendered.shape[1]))
     sigma = max(1.0, SMOOTH * rendered.shape[1])
-    return canny(even, sigma, low_threshold=FAINT - 0.15, high_threshold=FAINT + 0.1, use_quantiles=True)
+    steepest = SOBEL * float(np.quantile(gaussian_gradient_magnitude(even, sigma), 0.99))
+    return canny(even, sigma, low_threshold=FAINT / 2 * steepest, high_threshold=FAINT * steepest)

@@ -8,17 +8,23 @@ from DiffRegLib.options import option
 
 
 @dataclass(frozen=True)
-class ImagingOptions:
-    """From files to attenuation and line integrals."""
+class VolumeOptions:
+    """From a CT to what is projected."""
 
-    line_integrals: bool = option(
-        False, "the X-rays are line integrals of attenuation already, no grey values", advanced=False
-    )
     water: float = option(0.02, "attenuation of water; a CT value h stands for water (1 + h/1000)", "1/mm", 1e-4, 1.0)
     bone_threshold: float | None = option(
         None, "project only what is above this, with a ramp of 50 HU on either side", "HU", -1000.0, 20000.0
     )
     labels: tuple[int, ...] = option((), "numbers of the mask to project alone; without, all but 0", low=0, high=65535)
+
+
+@dataclass(frozen=True)
+class ImagingOptions(VolumeOptions):
+    """From a CT and X-rays to attenuation and line integrals."""
+
+    line_integrals: bool = option(
+        False, "the X-rays are line integrals of attenuation already, no grey values", advanced=False
+    )
 
 
 @dataclass(frozen=True)
