@@ -1,8 +1,8 @@
 """python -m Testing.install_tree: does the extension hold every file that it uses, built or dropped into Slicer?
 
-CMake installs the extension into an empty folder with Slicer's macros stood in for (they only copy and install what they are
-told), and the repository's files are copied as a person would unpack them. In both, every file that an import or a
-`resourcePath` names has to be there, the worker has to start, and the module has to find the library beside it.
+CMake installs the extension into an empty folder with Slicer's macros stood in for (they only copy and install what
+they are told), and the repository's files are copied as a person would unpack them. In both, every file that an import
+or a `resourcePath` names has to be there, the worker has to start, and the module has to find the library beside it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def modules() -> list[Path]:
 
 
 def worker_starts(library: Path) -> bool:
-    """Whether the job's worker of that copy of the library answers as it should: a folder that is no job is bad input."""
+    """Whether the worker of that copy of the library answers as it should: a folder that is no job is bad input."""
     environment = {**os.environ, "PYTHONPATH": os.fspath(library)}
     code = "import sys, DiffRegLib.jobs.__main__ as m; print(m.__file__); sys.exit(m.main(['run', '/nowhere']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=library)
@@ -154,7 +154,7 @@ def worker_starts(library: Path) -> bool:
 
 
 def loaded_library(module: Path) -> str:
-    """The file of the `DiffRegLib` that the panel of this copy uses when it is opened in the test host; "" on failure."""
+    """The file of the `DiffRegLib` that the panel of this copy uses in the test host; what went wrong on failure."""
     host = tempfile.mkdtemp()
     try:
         shutil.copytree(ROOT / "Testing", Path(host) / "Testing", ignore=shutil.ignore_patterns("__pycache__"))

@@ -211,7 +211,7 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if self._run is not None:
             self._run.cancel()
             self._run = None
-            self.runView.discard()
+            self.runView.discard(self._parameterNode.loss)
 
     def note(self, sentence):
         """From the run: something that the person should know."""
@@ -226,7 +226,7 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self._run = None
         self._message = error
         if error:
-            self.runView.discard()
+            self.runView.discard(self._parameterNode.loss)
             self.runView.log(error)
             self.runView.log_details(details)
         else:
@@ -308,6 +308,7 @@ class SplatRegistrationTest(ScriptedLoadableModuleTest):
         logic = SplatRegistrationLogic()
         parameters = logic.getParameterNode()
         parameters.preset = Preset["generic-points"]
+        parameters.splatting_search = False  # a shift needs none
         parameters.fixed = self._points("Fixed", cloud)
         parameters.moving = self._points("Moving", [[x + d for x, d in zip(point, shift)] for point in cloud])
         logic.process(parameters)

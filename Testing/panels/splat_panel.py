@@ -89,7 +89,10 @@ def run(host, panel):
 
 def finish(host, panel):
     host.wait_until(lambda: panel._run is None, SECONDS, "the end of the registration")
-    host.process(50)
+    transform = parameters(panel).output_transform
+    if transform is not None and not panel.ui.statusLabel.text and parameters(panel).show_grid:
+        host.wait_until(lambda: transform.GetDisplayNode() and transform.GetDisplayNode().GetVisibility())
+    host.process(100)
 
 
 def working(host, panel):
@@ -112,6 +115,12 @@ def scene_as_text():
     scene.SetSaveToXMLString(0)
     ids = [scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())]
     return "\n".join([*map(str, ids), scene.GetSceneXMLString()])
+
+
+def node_names():
+    """Class and name of every node in the scene."""
+    nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
+    return [f"{node.GetClassName()} {node.GetName()}" for node in nodes]
 
 
 def _vtk_points(positions):

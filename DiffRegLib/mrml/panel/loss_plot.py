@@ -85,8 +85,8 @@ class LossView:
         self.widget.setMaximumHeight(height)
         self._node = None
 
-    def show(self, chart: slicer.vtkMRMLPlotChartNode | None, owner: slicer.vtkMRMLNode) -> None:
-        """Shows the chart, or nothing. owner: the parameter node, in place of a layout."""
+    def show(self, chart: slicer.vtkMRMLPlotChartNode | None, owner: slicer.vtkMRMLNode | None = None) -> None:
+        """Shows the chart, or nothing. owner: the parameter node, in place of a layout; needed for the first chart."""
         if chart is None:
             self.clear()
             return

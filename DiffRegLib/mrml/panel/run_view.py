@@ -64,10 +64,10 @@ class RunView:
             remove_chart(replaced)
         return loss.chart
 
-    def discard(self) -> None:
-        """The run did not end well: nothing of it stays in the scene."""
+    def discard(self, before: Any = None) -> None:
+        """The run did not end well: nothing of it stays in the scene. before: an earlier run's chart, shown again."""
         self._ui.progressBar.setVisible(False)
-        self.loss_view.clear()
+        self.loss_view.show(before)
         if self._loss is not None:
             remove_chart(self._loss.chart)
             self._loss = None
