@@ -18,6 +18,7 @@ CONTOUR = (1.0, 0.62, 0.1)
 SMOOTH, FAINT = 0.006, 0.6  # blur of contours as a fraction of the width; their least slope, of the steepest
 WINDOW, FLOOR = 0.03, 0.3  # neighborhood of the difference, fraction of the width; its least deviation
 SOBEL = 8.0  # slope that a Sobel filter gives for a derivative of one
+METAL = 2.5  # interquartile ranges above the upper quartile, which anatomy does not reach
 TITLES = ("X-ray", "CT at the start", "CT at the end", "contours of the CT at the end", "difference")
 
 
@@ -81,9 +82,10 @@ def _draw_row(row: Any, pair: RadiographPair, first: bool) -> None:
 
 
 def display(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """Gray values in [0, 1] of line integrals: black and white at the 1st and 99.5th percentiles inside the mask."""
+    """Gray values in [0, 1] of line integrals: percentiles 1 to 99.5 inside the mask, metal beyond the window white."""
     inside = image[mask] if mask is not None else image
-    low, high = np.quantile(inside, (0.01, 0.995))
+    low, lower, upper, high = np.quantile(inside, (0.01, 0.25, 0.75, 0.995))
+    high = min(high, upper + METAL * (upper - lower)) if upper > lower else high
     gray = np.clip((image - low) / max(high - low, 1e-12), 0, 1)
     return gray if mask is None else np.where(mask, gray, 0.0)
 

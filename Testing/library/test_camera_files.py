@@ -8,8 +8,10 @@ import torch
 
 from DiffRegLib.camera import Camera, c_arm, from_dicom, read_geometry, turned, write_geometry
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import read_image
+from DiffRegLib.image import Image, read_image
+from DiffRegLib.jobs.pose_start import read_cameras
 from DiffRegLib.methods.projective.attenuation import attenuation
+from DiffRegLib.methods.projective.xray import read_xray
 from DiffRegLib.ops import project
 from DiffRegLib.transforms import rigid
 
@@ -169,6 +171,19 @@ def test_dicom_tags_make_the_c_arm():
     assert same(camera, c_arm(isocenter, 1000.0, 620.0, (0.4, 0.3), (100, 200), (30.0, -10.0)))
     magnified = {k: v for k, v in TAGS.items() if k != "0018|1111"} | {"0018|1114": str(1000 / 620)}
     assert same(camera, from_dicom(magnified, (100, 200), isocenter))
+
+
+def test_a_dicom_file_brings_its_camera_about_the_center_of_the_ct(tmp_path):
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.arange(40 * 60, dtype=np.uint16).reshape(40, 60))
+    image.SetSpacing((0.4, 0.3))
+    for tag, value in TAGS.items():
+        image.SetMetaData(tag, value)
+    sitk.WriteImage(image, str(tmp_path / "film.dcm"))
+    ct = Image(torch.zeros(1, 10, 12, 14), torch.diag(torch.tensor([2.0, 2.0, 3.0, 1.0], dtype=torch.float64)))
+    (camera,), pose = read_cameras([], [read_xray(tmp_path / "film.dcm")], ct)
+    assert same(camera, c_arm(ct.center, 1000.0, 620.0, (0.4, 0.3), (40, 60), (30.0, -10.0))) and pose is None
 
 
 def test_patient_orientation_mirrors_the_image():
