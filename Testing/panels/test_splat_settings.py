@@ -1,7 +1,10 @@
 """The settings of the panel: every widget holds its parameter, presets are followed, Apply says what is missing."""
 
+import importlib.machinery
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,17 @@ host = Host()
 panel = host.open_module({str(MODULE)!r})
 print(panel.ui.applyButton.text)
 print(sorted({{"torch", "numba", "SimpleITK", "scipy", "skimage"}} & set(sys.modules)))
+"""
+MAKER = """
+import sys
+from pathlib import Path
+import numpy as np
+import SimpleITK as sitk
+folder = Path(sys.argv[1])
+folder.mkdir()
+for side in ("fixed", "moving"):
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((5, 6, 7), dtype=np.int16)), str(folder / f"{side}_ct.nii.gz"))
+    (folder / f"{side}_landmarks.csv").write_text("x,y,z\\n1,2,3\\n4,5,6\\n")
 """
 BOOKKEEPING = {"followed_preset", "result_fixed", "result_moving", "measures", "loss"}
 
@@ -198,3 +212,45 @@ def test_a_schedule_that_is_no_list_of_numbers_is_refused(panel):
     lines = [name for name, w in _bound(panel).items() if w.inherits("QLineEdit")]
     parameters(panel).setValue(lines[0], "fast")
     assert "'fast'" in _reason(panel)
+
+
+@pytest.fixture
+def samples(monkeypatch):
+    """A stand-in for the module Sample Data, which is no part of the host: what was registered."""
+    registered = []
+    logic = types.SimpleNamespace(
+        registerCustomSampleDataCategory=lambda *_, **__: None,
+        registerCustomSampleDataSource=lambda **source: registered.append(source),
+    )
+    module = types.ModuleType("SampleData")
+    module.SampleDataLogic, module.__spec__ = logic, importlib.machinery.ModuleSpec("SampleData", None)
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    return registered
+
+
+def test_the_sample_is_registered_when_slicer_has_started_and_nothing_is_made(host, panel, samples):
+    host.app.startupCompleted.emit()
+    assert samples and Path(samples[-1]["thumbnailFileName"]).is_file()
+    assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_without_the_module_sample_data_nothing_happens(host, panel):
+    host.app.startupCompleted.emit()
+
+
+def test_the_sample_is_made_in_another_process_and_loaded(host, panel, samples, monkeypatch, tmp_path):
+    from SplatRegistrationLib import sample_data
+
+    maker = tmp_path / "maker.py"
+    maker.write_text(MAKER)
+    monkeypatch.setattr(sample_data, "command", lambda folder: [sys.executable, str(maker), str(folder)])
+    host.app.startupCompleted.emit()
+    samples[-1]["customDownloader"](None)
+    host.wait_until(lambda: not sample_data.Maker.running, 60, "the patient")
+    names = {node.GetName() for kind in ("ScalarVolume", "MarkupsFiducial") for node in _all(kind)}
+    assert names == {"Inspiration", "Expiration", "Inspiration landmarks", "Expiration landmarks"}
+    assert slicer.util.getNode("Inspiration landmarks").GetNthControlPointPosition(1) == (4.0, 5.0, 6.0)
+
+
+def _all(kind):
+    return slicer.util.getNodesByClass(f"vtkMRML{kind}Node")

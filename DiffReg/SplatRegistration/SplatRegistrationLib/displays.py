@@ -11,6 +11,7 @@ from DiffRegLib.mrml.show_transform import hide_transform, show_transform
 from SplatRegistrationLib.parameters import Display
 
 FLICKER_MS = 600
+MOST_LABELS = 50  # of points, beyond which they hide what they name
 FIXED_COLOR, BEFORE_COLOR, AFTER_COLOR = (0.35, 0.68, 0.45), (0.55, 0.55, 0.6), (0.95, 0.6, 0.2)
 
 
@@ -26,6 +27,8 @@ def arrange(parameters: Any) -> None:
     for node, color in ((fixed, FIXED_COLOR), (moving, BEFORE_COLOR), (warped, AFTER_COLOR)):
         if node.IsA("vtkMRMLModelNode") or node.IsA("vtkMRMLMarkupsNode"):
             show.paint(node, color, 0.6 if node.IsA("vtkMRMLModelNode") else 1.0)
+    if warped.IsA("vtkMRMLMarkupsNode"):
+        warped.GetDisplayNode().SetPointLabelsVisibility(warped.GetNumberOfControlPoints() <= MOST_LABELS)
     show_moving(parameters)
     bounds = [0.0] * 6
     fixed.GetRASBounds(bounds)

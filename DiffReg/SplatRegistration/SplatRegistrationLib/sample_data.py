@@ -65,7 +65,8 @@ class Maker:
         self._process.setProcessEnvironment(environment)
         self._process.connect("finished(int,QProcess::ExitStatus)", self._made)
         slicer.util.showStatusMessage(_("Making the breathing patient..."))
-        self._process.start(python_program(), ["-m", "DiffRegLib", "phantom", str(self._folder / "patient")])
+        program, *arguments = command(self._folder / "patient")
+        self._process.start(program, arguments)
 
     def _made(self, code: int, status: Any) -> None:
         try:
@@ -76,6 +77,11 @@ class Maker:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             self.running.discard(self)
+
+
+def command(folder: Path) -> list[str]:
+    """What makes the patient in `folder`."""
+    return [python_program(), "-m", "DiffRegLib", "phantom", str(folder)]
 
 
 def load(folder: Path) -> list[Any]:
