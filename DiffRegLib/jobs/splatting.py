@@ -10,6 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import read_image
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.measures import check_landmarks
+from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.result import write_result
 from DiffRegLib.jobs.sides import Thing, boxes_overlap, read_thing
@@ -29,6 +30,7 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     """Registers the clouds of both sides and writes the result; returns the method's provenance."""
     options = from_dict(SplattingOptions, job.options["splatting"])
     extraction = from_dict(CloudOptions, job.options["clouds"])
+    output = from_dict(OutputOptions, job.options.get("output", {}))
     landmarks = read_pair(job, "landmarks", read_landmarks)
     labels = read_pair(job, "labels", read_image)
     initial = read_transform(job.path("initial")) if job.path("initial") else None
@@ -51,7 +53,7 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
         moving_landmarks=landmarks[1] if landmarks else None,
     )
     report(REGISTERED, "Writing the result.")
-    write_result(result, registration, (fixed, moving), tuple(clouds), landmarks, labels, report)
+    write_result(result, registration, (fixed, moving), tuple(clouds), landmarks, labels, report, output)
     return {k: v for k, v in dataclasses.asdict(registration.provenance).items() if k not in ("inputs", "options")}
 
 

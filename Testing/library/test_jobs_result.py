@@ -10,6 +10,7 @@ import torch
 from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
 
 from DiffRegLib.image import Geometry, Image, read_image, write_image
+from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.result import write_result
 from DiffRegLib.jobs.sides import carry, frame, read_thing
@@ -27,11 +28,11 @@ def known(transform=MOTION):
     return Registration(transform, transform.inverse(), trace, provenance, 0.0)
 
 
-def write(folder, things, clouds=None, landmarks=None, labels=None):
+def write(folder, things, clouds=None, landmarks=None, labels=None, output=OutputOptions()):  # noqa: B008  frozen
     folder.mkdir()
     clouds = clouds or tuple(PointCloud.plain(t.points() + 0.1 * torch.rand(len(t.points()), 3)) for t in things)
     report = Reporter(folder.parent / "progress.jsonl", io.StringIO())
-    write_result(folder, known(), things, clouds, landmarks, labels, report)
+    write_result(folder, known(), things, clouds, landmarks, labels, report, output)
     report.close()
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
@@ -131,3 +132,11 @@ def test_frame_of_huge_clouds_stays_small(tmp_path):
     write_cloud(PointCloud.plain(1000 * torch.randn(50, 3)), tmp_path / "cloud.csv")
     cloud = read_thing(str(tmp_path / "cloud.csv"))
     assert float(frame(cloud, cloud).size.prod()) < 2**24 * 1.05
+
+
+def test_a_panel_takes_less(tmp_path):
+    write_cloud(PointCloud.plain(torch.randn(50, 3) * 30), tmp_path / "cloud.csv")
+    cloud = read_thing(str(tmp_path / "cloud.csv"))
+    write(tmp_path / "result", (cloud, cloud), output=OutputOptions(warped_fixed=False, overview=False))
+    left = {path.name for path in (tmp_path / "result").iterdir()}
+    assert left == {"transform.h5", "inverse.h5", "warped_moving.csv", "metrics.json"}

@@ -12,11 +12,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.mrml.export import Exported, export, export_initial
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import Output, add, carry, read_transform, read_warped
 from DiffRegLib.mrml.seen import VOXELS, kind_of
 from DiffRegLib.mrml.segments import matched_values
+from DiffRegLib.options import to_dict
 from SplatRegistrationLib import measures
 from SplatRegistrationLib.parameters import GROUPS, OUTPUTS, ROLES
 
@@ -32,7 +34,8 @@ class SplatPlan:
         """Raises `RegistrationError` for options that cannot be."""
         self._parameters = parameters
         self._nodes = {role: parameters.getValue(role) for role in ROLES}
-        self.options: Mapping[str, Mapping[str, Any]] = read_options(parameters, GROUPS)
+        shown_here = to_dict(OutputOptions(warped_fixed=False, overview=False))
+        self.options: Mapping[str, Mapping[str, Any]] = {**read_options(parameters, GROUPS), "output": shown_here}
 
     def export(self, folder: Path) -> Generator[None, None, Sequence[Exported]]:
         """Writes one node after the other."""
