@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
 
 from DiffRegLib.image import Geometry, Image, read_image, write_image
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.result import write_result
 from DiffRegLib.jobs.sides import carry, frame, read_thing
+from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
 from DiffRegLib.points import PointCloud, read_cloud, write_cloud
 from DiffRegLib.points.polydata import read_polydata, vertices, write_polydata
 from DiffRegLib.transforms import Affine, rigid
