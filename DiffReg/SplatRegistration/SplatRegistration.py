@@ -4,7 +4,6 @@ import random
 import sys
 from pathlib import Path
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -28,7 +27,7 @@ from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has 
 from DiffRegLib.mrml.panel import packages  # noqa: E402
 from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
 from DiffRegLib.mrml.panel.run_view import RunView  # noqa: E402
-from SplatRegistrationLib import displays, sample_data  # noqa: E402
+from SplatRegistrationLib import sample_data  # noqa: E402
 from SplatRegistrationLib.checks import why_not  # noqa: E402
 from SplatRegistrationLib.form import PanelForm  # noqa: E402
 from SplatRegistrationLib.parameters import (  # noqa: E402
@@ -39,6 +38,7 @@ from SplatRegistrationLib.parameters import (  # noqa: E402
     reset_to_preset,
 )
 from SplatRegistrationLib.plan import SplatPlan  # noqa: E402
+from SplatRegistrationLib.result_views import ResultViews  # noqa: E402
 
 
 class SplatRegistration(ScriptedLoadableModule):
@@ -82,7 +82,6 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self._run = None
         self._message = ""
         self._updating = False
-        self._shown = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -93,21 +92,17 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.logic = SplatRegistrationLogic()
         self.form = PanelForm(self.ui)
         self.runView = RunView(self.ui)
-        self._flicker = qt.QTimer()
-        self._flicker.setInterval(displays.FLICKER_MS)
-        self._flickerAfter = True
+        self.views = ResultViews(self.ui.flickerButton, lambda: self._parameterNode)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.resetButton.connect("clicked(bool)", self.onResetButton)
-        self.ui.flickerButton.connect("toggled(bool)", self.onFlickerButton)
-        self._flicker.connect("timeout()", self.onFlicker)
         self.initializeParameterNode()
 
     def cleanup(self):
-        self._flicker.stop()
+        self.views.stop()
         self.cancel()
         self.runView.loss_view.clear()
         self.removeObservers()
@@ -116,14 +111,14 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.initializeParameterNode()
 
     def exit(self):
-        self.ui.flickerButton.checked = False
+        self.views.stop()
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
             self.removeObservers(self.onParametersModified)
 
     def onSceneStartClose(self, caller, event):
-        self.ui.flickerButton.checked = False
+        self.views.stop()
         self.cancel()
         self.setParameterNode(None)
 
@@ -147,7 +142,7 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self._message = ""
         if parameterNode:
             follow_preset(parameterNode)
-            self._shown = self.form.display_settings(parameterNode)
+            self.views.accept()
             self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
             self.onParametersModified()
@@ -164,7 +159,7 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.form.show_result(self._parameterNode)
             if self._run is None:
                 self.runView.loss_view.show(self._parameterNode.loss, self._parameterNode.parameterNode)
-            self._updateViews()
+            self.views.update()
         finally:
             self._updating = False
 
@@ -182,12 +177,6 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def _updateApply(self):
         running = self._run is not None
         self.form.show_apply(running, "" if running else why_not(self._parameterNode), self._message)
-
-    def _updateViews(self):
-        settings = self.form.display_settings(self._parameterNode)
-        if settings != self._shown and displays.has_result(self._parameterNode):
-            displays.update(self._parameterNode)
-        self._shown = settings
 
     def onApplyButton(self, checked=False):
         """Starts a registration; cancels the one that runs."""
@@ -232,39 +221,12 @@ class SplatRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         else:
             self.runView.log(_("Finished."))
             self._parameterNode.loss = self.runView.keep(self._parameterNode.loss)
-            self._shown = self.form.display_settings(self._parameterNode)
             self.ui.resultCollapsibleButton.collapsed = False
-            qt.QTimer.singleShot(0, self._showResult)
+            self.views.show_new()
         self.onParametersModified()
-
-    def _showResult(self):
-        """In turns of their own: the views, then the grid, which takes as long to draw as everything before."""
-        if self._parameterNode and displays.has_result(self._parameterNode):
-            displays.arrange(self._parameterNode)
-            qt.QTimer.singleShot(0, self._showGrid)
-
-    def _showGrid(self):
-        if self._parameterNode and displays.has_result(self._parameterNode):
-            displays.show_grid(self._parameterNode)
-            slicer.util.resetThreeDViews()
 
     def onResetButton(self, checked=False):
         reset_to_preset(self._parameterNode)
-
-    def onFlickerButton(self, checked):
-        if checked and displays.has_result(self._parameterNode):
-            self._flicker.start()
-            return
-        self._flicker.stop()
-        if self._parameterNode and displays.has_result(self._parameterNode):
-            displays.show_moving(self._parameterNode)
-
-    def onFlicker(self):
-        if not displays.has_result(self._parameterNode):
-            self.ui.flickerButton.checked = False
-            return
-        self._flickerAfter = not self._flickerAfter
-        displays.show_moving(self._parameterNode, after=self._flickerAfter)
 
 
 class SplatRegistrationLogic(ScriptedLoadableModuleLogic):

@@ -95,8 +95,8 @@ def test_the_flicker_alternates_and_ends_with_what_was_set(host, result):
     host.click(result.ui.flickerButton)
     seen = []
     for _ in range(3):
-        turn = result._flickerAfter
-        host.wait_until(lambda turn=turn: result._flickerAfter != turn, what="the flicker")
+        turn = result.views.after
+        host.wait_until(lambda turn=turn: result.views.after != turn, what="the flicker")
         host.process(50)
         seen.append(_seen(host))
     assert _differing(seen[0], seen[1]) > TOLERANCE > _differing(seen[0], seen[2])
@@ -107,7 +107,7 @@ def test_the_flicker_alternates_and_ends_with_what_was_set(host, result):
 def test_leaving_the_module_ends_the_flicker(host, result):
     host.click(result.ui.flickerButton)
     result.exit()
-    assert not result.ui.flickerButton.checked and not result._flicker.isActive()
+    assert not result.ui.flickerButton.checked and not result.views.flickers
 
 
 def test_the_loss_is_drawn_in_the_panel(host, result):

@@ -10,7 +10,6 @@ from DiffRegLib.mrml import show
 from DiffRegLib.mrml.show_transform import hide_transform, show_transform
 from SplatRegistrationLib.parameters import Display
 
-FLICKER_MS = 600
 MOST_LABELS = 50  # of points, beyond which they hide what they name
 FIXED_COLOR, BEFORE_COLOR, AFTER_COLOR = (0.35, 0.68, 0.45), (0.55, 0.55, 0.6), (0.95, 0.6, 0.2)
 
@@ -19,6 +18,11 @@ def has_result(parameters: Any) -> bool:
     """Whether a finished registration is in the scene, whole."""
     nodes = (parameters.result_fixed, parameters.result_moving, parameters.output_warped, parameters.output_transform)
     return bool(parameters.measures) and all(node is not None and node.GetScene() is not None for node in nodes)
+
+
+def settings(parameters: Any) -> tuple[Any, ...]:
+    """The settings on which the views depend."""
+    return parameters.display, parameters.overlay_opacity, parameters.show_grid
 
 
 def arrange(parameters: Any) -> None:

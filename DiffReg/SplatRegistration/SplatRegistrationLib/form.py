@@ -8,9 +8,9 @@ from typing import Any
 import qt
 import slicer
 import vtk
-from DiffRegLib.methods.splatting.options import PRESETS
 from slicer.i18n import tr as _
 
+from DiffRegLib.methods.splatting.options import PRESETS
 from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
 from SplatRegistrationLib import displays, measures
 from SplatRegistrationLib.parameters import GROUPS
@@ -57,11 +57,6 @@ class PanelForm:
             self._ui.measuresLabel.text = text
         for name in ("displayComboBox", "opacitySlider", "gridCheckBox", "flickerButton"):
             getattr(self._ui, name).enabled = there
-
-    @staticmethod
-    def display_settings(parameters: Any) -> tuple[Any, ...]:
-        """The settings on which the views depend."""
-        return parameters.display, parameters.overlay_opacity, parameters.show_grid
 
     @staticmethod
     def content_events(node: Any) -> list[int]:
