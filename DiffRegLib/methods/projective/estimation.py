@@ -1,0 +1,156 @@
+"""The pose of a CT against one or more radiographs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+import DiffRegLib
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import Image
+from DiffRegLib.methods.memory import peak_memory_mb
+from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield
+from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.motion import turn_degrees
+from DiffRegLib.methods.projective.options import PoseOptions
+from DiffRegLib.methods.projective.recipe import Estimate, estimate
+from DiffRegLib.methods.projective.result import PoseRegistration
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.uncertainty import uncertainty
+from DiffRegLib.methods.projective.verdict import judge
+from DiffRegLib.methods.projective.views import Radiograph, View, views_of
+from DiffRegLib.methods.registration import Progress, Provenance
+from DiffRegLib.options import to_dict, validate
+from DiffRegLib.transforms import Affine
+
+DENSE = 1.0  # a mm; no tissue or metal attenuates X-rays by more, and no CT in HU stays below
+
+
+def register(
+    ct: Image,
+    xrays: Sequence[Radiograph],
+    options: PoseOptions | None = None,
+    initial: Affine | None = None,
+    progress: Progress | None = None,
+) -> PoseRegistration:
+    """Estimates where the CT lies in the world of the cameras.
+
+    ct: (1,D,H,W) in HU, or linear attenuation a mm.
+    xrays: one or more of the same moment, with cameras in one common world (their relation is known and kept).
+    initial: rigid, CT world to world of the cameras, RAS mm; the identity by default.
+    Raises RegistrationError for input that cannot be registered, before any long work.
+    """
+    options = validate(options or PoseOptions())
+    _check_options(options)
+    watch = Watch(options.time_limit, progress)
+    device = _device(options.device)
+    volume = _attenuating(ct).to(device)
+    views = tuple(View(v.image.to(device), v.mask.to(device), v.camera) for v in views_of(xrays))
+    scene = Scene(volume, views, options)
+    start = _rigid(initial).to(device)
+    _check_beam(scene, start)
+    watch.report(0.0, "Preparing the resolutions.")
+    found = estimate(scene, start, watch)
+    return _result(scene, start, found, watch, ct)
+
+
+def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:
+    pose = found.best.pose
+    uncertain = uncertainty(found.problem, pose)
+    verdict, reason = judge(found.appearance, found.best.score, found.runner_up, uncertain, watch.expired)
+    change = pose @ torch.linalg.inv(start)
+    shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()
+    watch.report(1.0, f"The pose is {verdict}.")
+    return PoseRegistration(
+        pose=Affine(pose.cpu()),
+        start=Affine(start.cpu()),
+        rotation_degrees=turn_degrees(change),
+        translation_mm=tuple(shift),
+        uncertainty=uncertain,
+        similarity=found.best.score,
+        appearance=found.appearance,
+        polarity="positive" if found.best.polarity > 0 else "negative",
+        verdict=verdict,
+        reason=reason,
+        trace=tuple(watch.rows),
+        provenance=_provenance(scene, watch, ct),
+    )
+
+
+def _check_options(options: PoseOptions) -> None:
+    if options.optimizer == "gauss-newton" and options.similarity == "patch-ncc":
+        raise RegistrationError(
+            "--similarity patch-ncc has no residuals for --optimizer gauss-newton: choose local-ncc, or adam or cma."
+        )
+
+
+def _attenuating(ct: Image) -> Image:
+    if ct.channels != 1:
+        raise RegistrationError(f"The CT has {ct.channels} values a voxel: give an image with one.")
+    if not bool(ct.data.isfinite().all()):
+        raise RegistrationError("The CT has voxels that are NaN or infinite: replace them by numbers.")
+    low, high = float(ct.data.min()), float(ct.data.max())
+    if low >= 0 and 0 < high <= DENSE:
+        return ct
+    check_hounsfield(ct, "The CT")
+    return attenuation(ct)
+
+
+def _rigid(initial: Affine | None) -> Tensor:
+    if initial is None:
+        return torch.eye(4, dtype=torch.float64)
+    rotation = initial.matrix[:3, :3].double()
+    same = torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-4)
+    if not same or torch.linalg.det(rotation) < 0:
+        raise RegistrationError("The start pose is not rigid: give a rotation and a translation only.")
+    return initial.matrix.double().cpu()
+
+
+def _check_beam(scene: Scene, start: Tensor) -> None:
+    """Every camera has to have the volume before it, and to see some of it at the start."""
+    center = start[:3, :3] @ scene.center + start[:3, 3]
+    renderer, _ = scene.level(scene.search_level)
+    for number, (camera, image) in enumerate(zip(renderer.cameras, renderer.images(start)), 1):
+        inward = torch.linalg.inv(camera.pose.double()) @ torch.cat([center.cpu(), torch.ones(1).double()])
+        if inward[2] <= 0:
+            raise RegistrationError(
+                f"The CT lies behind the source of X-ray {number} at the start pose: correct the start or the geometry."
+            )
+        if not bool((image > 0).any()):
+            raise RegistrationError(
+                f"The CT lies outside the beam of X-ray {number} at the start pose: correct the start or the geometry."
+            )
+
+
+def _device(wanted: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise RegistrationError("--device is cuda, and no GPU that torch can use was found: choose cpu or auto.")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def _provenance(scene: Scene, watch: Watch, ct: Image) -> Provenance:
+    device = scene.volume.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    inputs = {"ct": _described(ct.data)}
+    inputs |= {f"xray {k}": _described(view.image) for k, view in enumerate(scene.views, 1)}
+    return Provenance(
+        method="projective",
+        version=DiffRegLib.__version__,
+        options=to_dict(scene.options),
+        seed=scene.options.seed,
+        device=f"{device.type} ({name})",
+        seconds=round(watch.seconds, 3),
+        peak_memory_mb=peak_memory_mb(device),
+        inputs=inputs,
+    )
+
+
+def _described(data: Tensor) -> dict[str, object]:
+    digest = hashlib.sha256(data.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    return {"sha256": digest, "voxels": math.prod(data.shape)}

@@ -1,0 +1,107 @@
+"""Levenberg-Marquardt on the pose: the projector gives the derivative of every pixel to the pose with the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.projective.match import Match, Residual
+from DiffRegLib.methods.projective.motion import moved, twists
+from DiffRegLib.methods.projective.renderer import Renderer
+
+DAMPING = 1e-3
+MOST_DAMPING = 1e3
+LONGEST = 25.0  # mm; a step is cut to this length
+
+Listener = Callable[[int, float, float], None]
+"""Called with iteration, cost and damping after every step."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A volume's renderer, one `Match` a camera, and the center (3,) of the volume in its own world, RAS mm."""
+
+    renderer: Renderer
+    matches: tuple[Match, ...]
+    center: Tensor
+
+    def generators(self, pose: Tensor) -> Tensor:
+        """(6,4,4): turns about the patient's center and shifts along the axes of the first camera."""
+        return twists(self.renderer.cameras[0].pose.double()[:3, :3], pose[:3, :3] @ self.center + pose[:3, 3])
+
+    def linearize(self, pose: Tensor, generators: Tensor) -> list[Residual]:
+        """One residual a camera."""
+        rendered = self.renderer.with_jacobian(pose, generators)
+        return [match.linearize(image, slopes) for match, (image, slopes) in zip(self.matches, rendered)]
+
+    def focus(self, pose: Tensor) -> None:
+        """Lets every match leave out the rays that the CT does not cover at this pose."""
+        for match, image in zip(self.matches, self.renderer.images(pose)):
+            match.focus(image[0])
+
+    def scores(self, poses: Tensor) -> Tensor:
+        """Mean correlation (B,) over the cameras, 1 is best."""
+        per_view = [match.scores(images) for match, images in zip(self.matches, self.renderer.images(poses))]
+        return torch.stack(per_view).mean(0)
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where the descent ended: pose (4,4), cost, steps taken."""
+
+    pose: Tensor
+    cost: float
+    steps: int
+
+
+def gauss_newton(
+    problem: Problem, pose: Tensor, iterations: int, tolerance: float = 2e-3, listener: Listener | None = None
+) -> Minimum:
+    """Minimizes the summed cost from a pose (4,4); ends when a step is shorter than `tolerance` mm."""
+    generators = problem.generators(pose)
+    normal = _normal(problem.linearize(pose, generators))
+    damping, step_number = DAMPING, 0
+    for step_number in range(1, iterations + 1):
+        accepted = None
+        while accepted is None and damping <= MOST_DAMPING:
+            step = _damped_step(normal, damping)
+            candidate = moved(pose, generators, step)
+            onward = problem.generators(candidate)
+            trial = _normal(problem.linearize(candidate, onward))
+            if trial.cost < normal.cost:
+                accepted, damping = trial, max(damping / 5, 1e-6)
+            else:
+                damping *= 5
+        if accepted is None:
+            break
+        pose, generators, normal = candidate, onward, accepted
+        if listener is not None:
+            listener(step_number, normal.cost, damping)
+        if step.norm() < tolerance:
+            break
+    return Minimum(pose, normal.cost, step_number)
+
+
+@dataclass(frozen=True)
+class _Normal:
+    cost: float
+    gradient: Tensor
+    curvature: Tensor
+
+
+def _normal(residuals: Sequence[Residual]) -> _Normal:
+    """The normal equations of all cameras together."""
+    return _Normal(
+        sum(r.cost for r in residuals), sum(r.gradient for r in residuals), sum(r.curvature for r in residuals)
+    )
+
+
+def _damped_step(normal: _Normal, damping: float) -> Tensor:
+    diagonal = normal.curvature.diagonal()
+    floor = 1e-9 * diagonal.max() + 1e-30  # a view that sees nothing of the volume has no curvature
+    step = torch.linalg.solve(normal.curvature + torch.diag(damping * diagonal + floor), normal.gradient)
+    length = step.norm()
+    return step * (LONGEST / length) if length > LONGEST else step

@@ -1,0 +1,127 @@
+"""The default recipe: search, then coarse to fine, for radiographs that look like the CT and for those that do not.
+
+Line integrals of the same patient match the CT almost perfectly: their global correlation leads from far away to within
+a hundredth of a millimeter. Other radiographs have another grey scale, scatter, instruments and moved soft tissue. What
+is left of them are edges of bone: brightness and contrast of every neighborhood are taken away, in smaller and smaller
+neighborhoods, and pixels that differ count less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.descent import descend
+from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
+from DiffRegLib.methods.projective.match import Kind
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.search import Candidate, Stage, Tactic, refined, search
+
+SAME = 0.985  # correlation of images from which they show the same line integrals
+BELIEVED = 0.5  # local correlation at the last stage of the search that no wrong pose was seen to reach
+WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The best candidate with the problem in which it is the optimum, and the correlation of the runner-up."""
+
+    best: Candidate
+    problem: Problem
+    appearance: str
+    runner_up: float
+
+
+def estimate(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
+    """Estimates the pose from a start (4,4) under the options of the scene."""
+    wanted = scene.options.appearance
+    if wanted == "different":
+        return _different(scene, start, watch)
+    same = _same(scene, start, watch)
+    if wanted == "same" or same.best.score > SAME or watch.expired:
+        return same
+    different = _different(scene, start, watch)
+    again = _finished(scene, different.best, "ncc", watch)
+    if again.best.score > SAME:
+        return replace(again, appearance="same")
+    return different
+
+
+def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
+    options = scene.options
+    first = Stage(scene.search_level, WIDE, options.refined, 0.0, options.iterations)
+    second = Stage(scene.levels[0], NARROW, 1, 0.0, options.iterations)
+    tactic = Tactic("ncc", (first, second), SAME, ranked=False)
+    found = _candidates(scene, start, tactic, watch)
+    return replace(_finished(scene, found[0], "ncc", watch), appearance="same")
+
+
+def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
+    options = scene.options
+    stages = [Stage(scene.search_level, WIDE, 2 * options.refined + 2, 0.0)]
+    keep = options.refined
+    for width in scene.levels[:2]:
+        stages.append(Stage(width, NARROW, keep, options.thin))
+        keep = max(1, keep // 3)
+    tactic = Tactic("local-ncc", tuple(stages), BELIEVED, ranked=True)
+    found = _candidates(scene, start, tactic, watch)
+    done = _finished(scene, found[0], "local-ncc", watch)
+    return replace(done, runner_up=found[1].score if len(found) > 1 else 0.0)
+
+
+def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
+    if scene.options.search:
+        return search(scene, start, tactic, watch)
+    signs = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}[scene.options.polarity]
+    candidates = [Candidate(start, 0.0, sign) for sign in signs]
+    for stage in tactic.stages if scene.options.optimizer == "gauss-newton" else tactic.stages[:1]:
+        candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+    return sorted(candidates, key=lambda c: -c.score)
+
+
+def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> Estimate:
+    """Refines with the optimizer and similarity of the options, level by level."""
+    options = scene.options
+    chosen = kind if options.similarity == "auto" else options.similarity
+    matched = "ncc" if chosen == "patch-ncc" else chosen
+    pose, total = candidate.pose, len(scene.levels)
+    for number, width in enumerate(scene.levels):
+        for pixels in _neighborhoods(scene, matched, width):
+            problem = scene.problem(width, matched, candidate.polarity, pixels, _thin(scene, kind))
+            problem.focus(pose)
+            pose = _optimized(problem, pose, scene, chosen, width, watch)
+        watch.report(0.7 + 0.3 * (number + 1) / total, f"Refined at {width} pixels.")
+    judged = scene.problem(scene.levels[-1], kind, candidate.polarity, thin=_thin(scene, kind))
+    judged.focus(pose)
+    score = float(judged.scores(pose))
+    return Estimate(Candidate(pose, score, candidate.polarity), judged, "different", 0.0)
+
+
+def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:
+    """Standard deviations in pixels, from wide to the smallest at the finest level."""
+    if kind != "local-ncc":
+        return [0.0]
+    finest = width == scene.levels[-1]
+    smallest = scene.fine(scene.level(width)[1][0]) if finest else NARROW
+    if smallest >= NARROW:
+        return [smallest]
+    return [NARROW, (NARROW * smallest) ** 0.5, smallest]
+
+
+def _thin(scene: Scene, kind: Kind) -> float:
+    return scene.options.thin if kind == "local-ncc" else 0.0
+
+
+def _optimized(problem: Problem, pose: Tensor, scene: Scene, similarity: str, width: int, watch: Watch) -> Tensor:
+    options = scene.options
+    if options.optimizer == "none" or watch.expired:
+        return pose
+    if options.optimizer != "gauss-newton":
+        return descend(problem, pose, options, similarity, scene.half_extent, width, watch)
+
+    def listener(step: int, cost: float, damping: float) -> None:
+        watch.note(width, step, cost, damping)
+
+    return gauss_newton(problem, pose, options.iterations, listener=listener).pose

@@ -1,0 +1,90 @@
+"""Radiographs of a posed volume with the derivative of every pixel to the six numbers of a motion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.camera import Camera
+from DiffRegLib.image import Image
+from DiffRegLib.ops.projection import default_step
+from DiffRegLib.ops.rays import frames_of, lenses_of, tiled
+
+BATCH = 2**21  # pixels that are rendered at a time
+
+
+class Renderer:
+    """One volume seen by one or more cameras, each with an image size of its own.
+
+    volume: attenuation (1,D,H,W) a mm. A pose is (4,4) or (B,4,4) float64, CT world to world of the cameras, RAS mm.
+    """
+
+    def __init__(self, volume: Image, cameras: Sequence[Camera], step: float | None = None) -> None:
+        self.volume = volume
+        self.cameras = tuple(cameras)
+        self.step = step or default_step(volume.affine)
+        self._screens = [_Screen(camera, volume.device) for camera in self.cameras]
+
+    def images(self, poses: Tensor) -> list[Tensor]:
+        """Line integrals (B, rows, columns) of each camera."""
+        return [self._batched(screen, poses.reshape(-1, 4, 4)) for screen in self._screens]
+
+    def with_jacobian(self, pose: Tensor, generators: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Line integrals (rows, columns) of each camera and their derivatives (6, rows, columns) to a motion.
+
+        generators: (6,4,4), see `motion.twists`. With A and B of `ops.project`, a pixel p = first + column c + row r
+        and the source s change by ds and dp: dI = (A - B) ds + B dp.
+        """
+        return [self._linearized(screen, pose, generators) for screen in self._screens]
+
+    def _batched(self, screen: _Screen, poses: Tensor) -> Tensor:
+        chunk = max(1, BATCH // len(screen.pixels))
+        parts = [self._project(screen, part, False)[0][:, 0] for part in poses.split(chunk)]
+        return screen.restored(torch.cat(parts))
+
+    def _project(self, screen: _Screen, poses: Tensor, slopes: bool) -> tuple[Tensor, Tensor]:
+        frames = frames_of(poses, self.volume.affine, [screen.camera])
+        lens = screen.lens.expand(len(frames), -1)
+        columns = screen.camera.size[1]
+        return torch.ops.diffreg.project(
+            self.volume.data[None], frames, lens, screen.pixels, columns, self.step, slopes, "auto"
+        )
+
+    def _linearized(self, screen: _Screen, pose: Tensor, generators: Tensor) -> tuple[Tensor, Tensor]:
+        image, sums = self._project(screen, pose[None], True)
+        rays = _frame_rates(pose, generators, self.volume.affine, screen.camera).to(image.dtype)  # (6,4,3)
+        near, far = sums[0, 0, :, :3] - sums[0, 0, :, 3:], sums[0, 0, :, 3:]
+        jacobian = rays[:, 0] @ near.T + rays[:, 1] @ far.T
+        jacobian += (rays[:, 2] @ far.T) * screen.column + (rays[:, 3] @ far.T) * screen.row
+        return screen.restored(image[0])[0], screen.restored(jacobian)
+
+
+class _Screen:
+    """A detector's pixels in the order in which they are rendered."""
+
+    def __init__(self, camera: Camera, device: torch.device) -> None:
+        self.camera = camera
+        rows, columns = camera.size
+        self.pixels, self._back = (order.to(device) for order in tiled(rows, columns))
+        self.lens = lenses_of([camera], device)
+        self.column = (self.pixels % columns).float()
+        self.row = (self.pixels // columns).float()
+
+    def restored(self, values: Tensor) -> Tensor:
+        """(K, P) in the order of rendering to (K, rows, columns)."""
+        return values[:, self._back].unflatten(1, self.camera.size)
+
+
+def _frame_rates(pose: Tensor, generators: Tensor, affine: Tensor, camera: Camera) -> Tensor:
+    """Derivatives (6,4,3) of source, first pixel, column step and row step in voxels to a motion exp(G) pose.
+
+    The volume moves, so that in its voxels the rays move by the inverse: d inv(exp(G) M) = -inv(M) G.
+    """
+    device = pose.device
+    here = torch.eye(4, dtype=torch.float64, device=device)
+    at_camera = frames_of(here, here, [camera])[0]  # (4,3): in the world of the cameras
+    homogeneous = torch.cat([at_camera, torch.tensor([[1.0], [1.0], [0.0], [0.0]], dtype=torch.float64).to(device)], 1)
+    to_voxel = torch.linalg.inv(pose @ affine.to(device, torch.float64))
+    return -(to_voxel @ generators @ homogeneous.T)[:, :3].transpose(1, 2)

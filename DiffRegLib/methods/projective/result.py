@@ -1,0 +1,61 @@
+"""What pose estimation returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from DiffRegLib.methods.registration import Provenance, TraceRow
+from DiffRegLib.transforms import Affine
+
+Verdict = Literal["converged", "doubtful", "failed"]
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """One standard deviation of the pose about the volume's center, along the axes of the first camera.
+
+    rotation_degrees: (3,) about the camera's x, y and z (the ray's) axis; shift_mm: (2,) along its x and y;
+    depth_mm: along the ray; point_mm: root mean square over points of the volume; covariance: (6,6) of turns (in mm at
+    100 mm from the center) and shifts (mm).
+    """
+
+    rotation_degrees: tuple[float, float, float]
+    shift_mm: tuple[float, float]
+    depth_mm: float
+    point_mm: float
+    covariance: Tensor
+
+
+@dataclass(frozen=True)
+class PoseRegistration:
+    """`pose` places the CT in the world of the cameras: X_camera_world = pose(X_ct), RAS mm.
+
+    start: the pose from which the work began; rotation_degrees, translation_mm (3,): the change from it about the
+    volume's center, angle and shift of the center. similarity: correlation of what was compared, 1 is best.
+    appearance, polarity: how the radiographs were found to relate to the CT, see the options.
+    verdict: "failed" where no pose explains the radiographs, "doubtful" where `reason` says why, else "converged".
+    """
+
+    pose: Affine
+    start: Affine
+    rotation_degrees: float
+    translation_mm: tuple[float, float, float]
+    uncertainty: Uncertainty
+    similarity: float
+    appearance: str
+    polarity: str
+    verdict: Verdict
+    reason: str
+    trace: tuple[TraceRow, ...]
+    provenance: Provenance
+
+    @property
+    def transform(self) -> Affine:
+        return self.pose
+
+    @property
+    def inverse(self) -> Affine:
+        return self.pose.inverse()

@@ -1,0 +1,143 @@
+"""A search from many random poses: scored in one batch at a coarse level, the best refined level by level.
+
+Every round draws poses around the start, more widely each time, until one explains the radiographs: a wrong pose's
+correlation is far from a right one's once it is refined, so that there is no need to draw more than it takes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.gauss_newton import gauss_newton
+from DiffRegLib.methods.projective.match import Kind
+from DiffRegLib.methods.projective.motion import RADIUS, moved
+from DiffRegLib.methods.projective.scene import Scene
+
+NARROW, GROWTH = 0.5, 0.25  # half of the poses are drawn from half the spread; the spread grows by a quarter a round
+APART = 5.0  # mm; poses that are closer are one
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pose (4,4) with the correlation and polarity under which it was found."""
+
+    pose: Tensor
+    score: float
+    polarity: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A level of refinement: width in pixels, neighborhood in pixels, candidates that enter, thin rays left out."""
+
+    width: int
+    pixels: float
+    keep: int
+    thin: float
+    steps: int = 8
+
+
+@dataclass(frozen=True)
+class Tactic:
+    """What is compared, through which stages, and from which correlation a candidate of the last stage is believed."""
+
+    kind: Kind
+    stages: tuple[Stage, ...]
+    believed: float
+    ranked: bool  # whether rank correlation takes part in the choice from the random poses
+
+
+def search(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
+    """Candidates of the last stage, best first; the first round also tries the start itself."""
+    options = scene.options
+    generator = torch.Generator().manual_seed(options.seed)
+    found: list[Candidate] = []
+    for number in range(options.rounds):
+        watch.report(0.7 * number / options.rounds, f"Searching the pose, round {number + 1} of {options.rounds}.")
+        spread = 1 + GROWTH * number
+        poses = _drawn(scene, start, options.starts, spread, generator)
+        candidates = _promising(scene, poses, tactic, options.refined)
+        for stage in tactic.stages:
+            candidates = best_apart(candidates, scene.center)[: stage.keep]
+            candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+            if watch.expired:
+                break
+        found = best_apart(found + candidates, scene.center)
+        if watch.expired or found[0].score > tactic.believed:
+            break
+    return found
+
+
+def refined(scene: Scene, candidate: Candidate, kind: Kind, stage: Stage) -> Candidate:
+    """Gauss-Newton at one stage, then once more on the rays that the CT covers at the pose found."""
+    problem = scene.problem(stage.width, kind, candidate.polarity, stage.pixels, stage.thin)
+    pose = gauss_newton(problem, candidate.pose, stage.steps, 0.05).pose
+    if stage.thin:
+        problem.focus(pose)
+        pose = gauss_newton(problem, pose, stage.steps, 0.05).pose
+        problem.focus(pose)
+    return Candidate(pose, float(problem.scores(pose)), candidate.polarity)
+
+
+def best_apart(candidates: list[Candidate], center: Tensor) -> list[Candidate]:
+    """Best first, without those that lie near a better one."""
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: -c.score):
+        if all(distance(candidate.pose, other.pose, center) > APART for other in kept):
+            kept.append(candidate)
+    return kept
+
+
+def rank_correlation(images: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Spearman's (B,) of images (B,H,W) with one (H,W) inside a mask: no monotone grey scale changes it."""
+    first = images[:, mask].argsort(1).argsort(1).float()
+    second = target[mask].argsort().argsort().float()
+    first, second = first - first.mean(1, keepdim=True), second - second.mean()
+    return first @ second / (first.norm(dim=1) * second.norm() + 1e-12)
+
+
+def _drawn(scene: Scene, start: Tensor, count: int, spread: float, generator: torch.Generator) -> Tensor:
+    """(count,4,4) poses around the start, the first of them the start itself."""
+    options = scene.options
+    turn = math.radians(options.search_rotation) * RADIUS
+    deviation = torch.tensor([turn] * 3 + [options.search_translation] * 3, dtype=torch.float64) * spread
+    steps = torch.randn(count, 6, generator=generator, dtype=torch.float64) * deviation
+    steps[::2] *= NARROW
+    steps[0] = 0
+    problem = scene.problem(scene.search_level, "ncc")
+    return moved(start, problem.generators(start), steps.to(start.device))
+
+
+def _promising(scene: Scene, poses: Tensor, tactic: Tactic, count: int) -> list[Candidate]:
+    """The best `count` poses by each score, with the polarity that their sign tells or the options state."""
+    stage = tactic.stages[0]
+    problem = scene.problem(stage.width, tactic.kind, 1.0, stage.pixels)
+    rendered = problem.renderer.images(poses)
+    lists = [_mean([match.scores(images) for match, images in zip(problem.matches, rendered)])]
+    if tactic.ranked:
+        lists.append(
+            _mean([rank_correlation(im, m.view.image, m.view.mask) for m, im in zip(problem.matches, rendered)])
+        )
+    wanted = {"auto": None, "positive": 1.0, "negative": -1.0}[scene.options.polarity]
+    chosen: dict[tuple[int, float], Candidate] = {}
+    for scores in lists:
+        merit = scores.abs() if wanted is None else scores * wanted
+        for k in {0, *merit.argsort(descending=True)[:count].tolist()}:  # and the start, or the mean of all poses
+            polarity = wanted or math.copysign(1.0, float(scores[k]))
+            chosen[(k, polarity)] = Candidate(poses[k], float(merit[k]), polarity)
+    return list(chosen.values())
+
+
+def _mean(scores: list[Tensor]) -> Tensor:
+    return torch.stack(scores).mean(0)
+
+
+def distance(first: Tensor, second: Tensor, center: Tensor) -> float:
+    """How far two poses place points 100 mm around the center (3,) from each other at most, mm."""
+    change = second - first
+    return float(change[:3, :3].norm() / math.sqrt(2) * RADIUS + (change[:3, :3] @ center + change[:3, 3]).norm())

@@ -1,0 +1,62 @@
+"""How far the pose may be off, from the curvature of the cost and the differences that remain.
+
+Remaining differences are structures, not noise: neighboring pixels err together. Least squares alone would count every
+pixel as a witness of its own and promise a hundredth of a millimeter. Here a whole block of pixels is one witness
+(Liang & Zeger, Biometrika 1986, the sandwich estimator with clusters): with g_b the gradient of block b and H the
+curvature, the covariance is H^-1 (sum_b g_b g_b^T) H^-1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.projective.gauss_newton import Problem
+from DiffRegLib.methods.projective.match import Residual
+from DiffRegLib.methods.projective.motion import RADIUS
+from DiffRegLib.methods.projective.result import Uncertainty
+
+BLOCKS = 10  # blocks of pixels along each side of an image
+
+
+def uncertainty(problem: Problem, pose: Tensor) -> Uncertainty:
+    """At an optimum (4,4); infinite in directions that the radiographs do not show."""
+    residuals = problem.linearize(pose, problem.generators(pose))
+    curvature = sum(residual.curvature for residual in residuals)
+    meat = sum(_scatter(r, match.mask.shape) for r, match in zip(residuals, problem.matches))
+    inverse = torch.linalg.pinv(curvature, hermitian=True, rtol=1e-10)
+    covariance = (inverse @ meat @ inverse).cpu()
+    lost = 1 - (inverse @ curvature).diagonal().cpu()  # 1 where a direction has no curvature
+    variance = torch.where(lost > 0.5, torch.inf, covariance.diagonal())
+    deviation = variance.clamp(min=0).sqrt()
+    turns = torch.rad2deg(deviation[:3] / RADIUS)
+    return Uncertainty(
+        tuple(turns.tolist()),
+        tuple(deviation[3:5].tolist()),
+        deviation[5].item(),
+        _of_points(variance, problem),
+        covariance,
+    )
+
+
+def _scatter(residual: Residual, shape: tuple[int, int]) -> Tensor:
+    """(6,6): sum over blocks of the outer product of the block's gradient."""
+    rows, columns = shape
+    repeats = len(residual.difference) // (rows * columns)
+    if repeats * rows * columns != len(residual.difference):  # derivatives of valid pixels only
+        rows, columns = rows - 2, columns - 2
+        repeats = len(residual.difference) // (rows * columns)
+    row = torch.arange(rows) * BLOCKS // rows
+    column = torch.arange(columns) * BLOCKS // columns
+    block = (row[:, None] * BLOCKS + column).flatten().repeat(repeats).to(residual.difference.device)
+    pixelwise = residual.slope * (residual.weight * residual.difference)
+    gradients = torch.zeros(6, BLOCKS**2, device=pixelwise.device).index_add_(1, block, pixelwise).double()
+    return gradients @ gradients.T
+
+
+def _of_points(variance: Tensor, problem: Problem) -> float:
+    """Root mean square over a ball as wide as half the volume: turns about an axis move by the distance from it."""
+    extent = problem.renderer.volume.geometry.spacing.double() * torch.tensor(problem.renderer.volume.shape[::-1])
+    radius = extent.mean().item() / 4
+    lever = 2 / 5 * radius**2 / RADIUS**2  # mean squared distance from an axis through a ball, in units of 100 mm
+    return float((variance[:3].sum() * lever + variance[3:].sum()).sqrt())

@@ -1,0 +1,27 @@
+"""Whether a pose can be believed."""
+
+from __future__ import annotations
+
+from DiffRegLib.methods.projective.result import Uncertainty, Verdict
+
+SURE, LOST = 0.5, 0.3  # local correlation at the optimum; right poses of 20 hard X-rays reach more than the first
+SURE_SAME, LOST_SAME = 0.985, 0.9  # correlation of images that show the same line integrals
+LOOSE = 2.5  # mm; a pose that the differences that remain may move by more than this
+
+
+def judge(
+    appearance: str, score: float, runner_up: float, uncertain: Uncertainty, expired: bool
+) -> tuple[Verdict, str]:
+    """The verdict and its reason; the reason of "converged" is empty."""
+    sure, lost = (SURE_SAME, LOST_SAME) if appearance == "same" else (SURE, LOST)
+    if score < lost:
+        return "failed", f"no pose explains the radiographs: the best correlation is {score:.2f}"
+    if score < sure:
+        return "doubtful", f"the correlation is {score:.2f}, right poses reach {sure:.2f}"
+    if uncertain.point_mm > LOOSE:
+        return "doubtful", f"the radiographs fix the pose to {uncertain.point_mm:.1f} mm only"
+    if runner_up > sure and runner_up > 0.9 * score:
+        return "doubtful", f"another pose explains the radiographs almost as well ({runner_up:.2f} to {score:.2f})"
+    if expired:
+        return "doubtful", "the time limit ended the work"
+    return "converged", ""

@@ -1,0 +1,54 @@
+"""Local normalization: what remains of an image when the brightness and the contrast of each neighborhood are gone."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def masked_blur(image: Tensor, mask: Tensor, sigma: float) -> Tensor:
+    """Gaussian mean (K,H,W) over the pixels that the mask (H,W) holds; sigma in pixels."""
+    return _blur(image * mask, sigma) / _blur(mask[None], sigma).clamp(min=1e-3)
+
+
+class LocalNormalization:
+    """(x - mean) / (deviation + floor) with Gaussian neighborhoods inside a mask.
+
+    mask: (H,W); sigma: of the neighborhood, pixels; floor: fraction of the standard deviation over the whole image that
+    is added to the local one, so that flat neighborhoods are not blown up into noise.
+    """
+
+    def __init__(self, mask: Tensor, sigma: float, floor: float) -> None:
+        self.mask = mask.to(torch.float32)
+        self.sigma, self.floor = sigma, floor
+        self._mass = _blur(self.mask[None], sigma).clamp(min=1e-3)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Normalizes (K,H,W)."""
+        detail, deviation = self._parts(image)
+        return detail / deviation
+
+    def with_jacobian(self, image: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+        """The normalized image (H,W) and what becomes of its derivatives (K,H,W); the floor is held constant."""
+        detail, deviation = self._parts(image[None])
+        normalized = detail / deviation
+        slope = jacobian - self._mean(jacobian)
+        return normalized[0], slope / deviation - normalized * self._mean(normalized * slope) / deviation
+
+    def _parts(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        detail = image - self._mean(image)
+        energy = (detail**2 * self.mask).sum((-2, -1), keepdim=True) / self.mask.sum().clamp(min=1)
+        return detail, (self._mean(detail**2) + 1e-20).sqrt() + self.floor * energy.sqrt() + 1e-10
+
+    def _mean(self, image: Tensor) -> Tensor:
+        return _blur(image * self.mask, self.sigma) / self._mass
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    reach = max(1, int(3 * sigma + 0.5))
+    offsets = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    rows = F.conv2d(image[:, None], kernel.view(1, 1, -1, 1), padding=(reach, 0))
+    return F.conv2d(rows, kernel.view(1, 1, 1, -1), padding=(0, reach))[:, 0]
