@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := 2.13.0
 DEMO := demo-output
+# torch reads sources with the locale's encoding, which may be ASCII where there is no screen
+export PYTHONUTF8 := 1
 
 .PHONY: setup demo test lint library panels clean
 
