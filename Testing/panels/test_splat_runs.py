@@ -21,6 +21,25 @@ def panel(host):
     return splat.open_panel(host)
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The scene of a finished registration; the first test that needs it makes it."""
+    return tmp_path_factory.mktemp("splat") / "registered.mrb"
+
+
+@pytest.fixture
+def pair(host, panel, saved):
+    """The two inputs of a registration that is finished; the panel shows its result."""
+    if saved.exists():
+        host.load_scene(saved)
+    else:
+        splat.choose_points(panel)
+        splat.run(host, panel)
+        host.save_scene(saved)
+    host.process(100)
+    return parameters(panel).fixed, parameters(panel).moving
+
+
 def test_a_shifted_cloud_comes_back_while_the_window_stays_alive(host, panel):
     fixed, moving = splat.choose_points(panel)
     parameters(panel).fixed_landmarks, parameters(panel).moving_landmarks = (
@@ -45,9 +64,8 @@ def test_a_shifted_cloud_comes_back_while_the_window_stays_alive(host, panel):
         assert title in panel.ui.measuresLabel.text
 
 
-def test_the_transform_brings_the_moving_input_onto_the_fixed_one_and_its_inverse_back(host, panel):
-    fixed, moving = splat.choose_points(panel)
-    splat.run(host, panel)
+def test_the_transform_brings_the_moving_input_onto_the_fixed_one_and_its_inverse_back(panel, pair):
+    fixed, moving = pair
     moving.SetAndObserveTransformNodeID(parameters(panel).output_transform.GetID())
     assert splat.error_mm(fixed, moving) < 1.0
     moving.SetAndObserveTransformNodeID(None)
@@ -132,9 +150,8 @@ def _alive(process_id):
     return True
 
 
-def test_a_second_run_takes_the_place_of_the_first(host, panel):
-    fixed, moving = splat.choose_points(panel)
-    splat.run(host, panel)
+def test_a_second_run_takes_the_place_of_the_first(host, panel, pair):
+    fixed, moving = pair
     nodes = {name: parameters(panel).getValue(name).GetID() for name in ("output_transform", "output_warped")}
     slicer.util.updateMarkupsControlPointsFromArray(moving, splat.cloud() - splat.SHIFT)
     before = splat.node_names()
@@ -144,9 +161,7 @@ def test_a_second_run_takes_the_place_of_the_first(host, panel):
     assert sorted(splat.node_names()) == sorted(before)
 
 
-def test_a_canceled_second_run_keeps_the_result_of_the_first(host, panel):
-    splat.choose_points(panel)
-    splat.run(host, panel)
+def test_a_canceled_second_run_keeps_the_result_of_the_first(host, panel, pair):
     before, chart = splat.scene_as_text(), parameters(panel).loss
     host.click(panel.ui.applyButton)
     splat.working(host, panel)
@@ -154,13 +169,11 @@ def test_a_canceled_second_run_keeps_the_result_of_the_first(host, panel):
     assert splat.scene_as_text() == before and parameters(panel).loss is chart
 
 
-def test_a_saved_scene_comes_back_with_the_whole_panel(host, panel, tmp_path):
+def test_a_saved_scene_comes_back_with_the_whole_panel(host, panel, pair, tmp_path):
     from SplatRegistrationLib.parameters import Display, Preset
 
-    splat.choose_points(panel)
     chosen = parameters(panel)
     chosen.preset, chosen.splatting_seed, chosen.overlay_opacity = Preset["organ-surfaces"], 5, 0.25
-    splat.run(host, panel)
     chosen.display, chosen.show_grid = Display.BEFORE, False
     settings = _settings(panel)
     words = panel.ui.measuresLabel.text
