@@ -270,7 +270,9 @@ class SplatRegistrationTest(ScriptedLoadableModuleTest):
         logic = SplatRegistrationLogic()
         parameters = logic.getParameterNode()
         parameters.preset = Preset["generic-points"]
-        parameters.splatting_search = False  # a shift needs none
+        parameters.splatting_search = False  # a shift needs neither search nor detail
+        parameters.splatting_fine_sigmas, parameters.splatting_fine_iterations = "8", 10
+        parameters.splatting_control_spacing, parameters.splatting_voxel = 16.0, 4.0
         parameters.fixed = self._points("Fixed", cloud)
         parameters.moving = self._points("Moving", [[x + d for x, d in zip(point, shift)] for point in cloud])
         logic.process(parameters)
