@@ -20,6 +20,7 @@ VERBS = {
     "splat": "register two clouds, surfaces, label maps or CTs by forward splatting of points",
     "pose": "estimate where a CT was when X-rays of it were taken",
     "drr": "render radiographs of a CT: one view, a list of poses, a movie of a rotation",
+    "train": "train the learned similarity of pose estimation on simulated X-rays of a CT",
     "warp": "carry an image, label map, cloud, surface or landmarks through a transform",
     "info": "say what a file is: geometry, range, units, labels, what a transform holds",
     "evaluate": "measure a transform: landmark error, Dice, folded voxels",

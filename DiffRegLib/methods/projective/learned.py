@@ -1,0 +1,198 @@
+"""Pose estimation with a trained network: it leads from far away, the gradient NCC of the images from there on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.camera import Camera
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import Image
+from DiffRegLib.methods.projective.network import (
+    RADIUS,
+    UNIT,
+    SimilarityNetwork,
+    choose_device,
+    pushed,
+    standardized,
+)
+from DiffRegLib.methods.projective.views import Radiograph, pooled, views_of
+from DiffRegLib.methods.projective.weights import read_weights
+
+if TYPE_CHECKING:
+    from DiffRegLib.methods.projective.clock import Watch
+    from DiffRegLib.methods.projective.scene import Scene
+
+MEMORY = 10  # losses of which the deviation tells when the network has no more to say
+SETTLED = 3e-3
+RATE, MOMENTUM = 0.15, 0.5  # of the way that the network points to, and of the step before
+LONGEST = 1.0  # step of turns, or of shifts, in `UNIT`
+STEPS = 150
+
+
+@dataclass(frozen=True)
+class _Film:
+    xray: Tensor
+    mask: Tensor
+    camera: Camera
+
+
+class LearnedSimilarity:
+    """A trained network; `facts` tells how it was trained."""
+
+    def __init__(self, network: SimilarityNetwork, facts: dict[str, Any], device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.network, self.facts = network.to(self.device), facts
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, device: str = "auto") -> LearnedSimilarity:
+        """Reads the weights of a file, or of a folder that `diffreg train` made; else RegistrationError."""
+        return cls(*read_weights(path), device)
+
+    def between(
+        self,
+        volume: Image,
+        xrays: Sequence[Radiograph],
+        segmentation: Tensor | None = None,
+        polarity: float = 1.0,
+    ) -> Comparison:
+        """The similarity of one CT with X-rays of one C-arm as a function of the pose.
+
+        volume: linear attenuation per mm (1, D, H, W). segmentation: (1, D, H, W), not 0 in the organ, for a network
+        that was trained with it. polarity: 1 where what absorbs more is brighter, else -1.
+        Raises RegistrationError where the segmentation is missing or an X-ray cannot be registered.
+        """
+        if self.network.options.segmentation and segmentation is None:
+            raise RegistrationError(
+                "The network was trained with a segmentation of the CT: give one, or other weights."
+            )
+        return Comparison(self, volume, xrays, segmentation, polarity)
+
+    def value_and_gradient(
+        self, volume: Image, xray: Tensor, camera: Camera, pose: Tensor, segmentation: Tensor | None = None
+    ) -> tuple[float, Tensor]:
+        """The similarity of an X-ray (rows, columns), and its gradient (6,) to the pose (4,4), see `Comparison`."""
+        return self.between(volume, [_Whole(xray, None, camera)], segmentation).value_and_gradient(pose)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    image: Tensor
+    mask: Tensor | None
+    camera: Camera
+
+
+class Comparison:
+    """The learned similarity of one CT with its X-rays; the CT has gone through the 3D network once for all poses."""
+
+    def __init__(
+        self,
+        learned: LearnedSimilarity,
+        volume: Image,
+        xrays: Sequence[Radiograph],
+        segmentation: Tensor | None,
+        polarity: float,
+    ) -> None:
+        self.network, device = learned.network, learned.device
+        options = self.network.options
+        parts = [volume.data] if segmentation is None else [volume.data, (segmentation != 0).to(volume.data)]
+        coarse = pooled(Image(torch.cat(parts), volume.affine), options.voxel).to(device)
+        self.center = volume.center.double().to(device)
+        with torch.no_grad():
+            organ = coarse.data[1:] if segmentation is not None else None
+            self.channels = self.network.channels(Image(coarse.data[:1], coarse.affine), organ)
+        self._films = [
+            _Film(
+                standardized(polarity * view.image.to(device), mask := view.mask.to(device))[None, None],
+                mask,
+                view.camera,
+            )
+            for view in (view.shrunk(options.detector) for view in views_of(xrays))
+        ]
+
+    def value_and_gradient(self, pose: Tensor) -> tuple[float, Tensor]:
+        """Mean over the X-rays at a pose (4,4), and its gradient (6,) float64.
+
+        The gradient belongs to a turn in radians about the place of the volume's center and to a shift in mm, along the
+        axes of the world, applied after the pose: that of `transforms.se3.geodesic` and `perturbed`.
+        """
+        value, gradient = self._evaluated(pose)
+        return value, torch.cat((gradient[:3] * (RADIUS / UNIT), gradient[3:] / UNIT))
+
+    @torch.no_grad()
+    def approach(
+        self, pose: Tensor, watch: Watch | None = None, level: int = 0, threshold: float = SETTLED
+    ) -> Approach:
+        """Descends from a pose (4,4) until the last 10 losses deviate by less than the threshold, or time is up."""
+        pose, step = (
+            pose.double().to(self.center.device),
+            torch.zeros(6, dtype=torch.float64, device=self.center.device),
+        )
+        losses: list[float] = []
+        best, lowest = pose, float("inf")
+        while len(losses) < STEPS:
+            value, gradient = self._evaluated(pose)
+            losses.append(value)
+            if value < lowest:
+                best, lowest = pose, value
+            if watch is not None:
+                watch.note(level, len(losses), value, RATE)
+            if deviation(losses) < threshold or (watch is not None and watch.expired):
+                break
+            step = MOMENTUM * step - RATE * gradient
+            longest = torch.stack([step[:3].norm(), step[3:].norm()]).max()
+            step = step * (LONGEST / longest).clamp(max=1)
+            pose = pushed(pose, step, self.center)
+        return Approach(best, tuple(losses), deviation(losses) < threshold)
+
+    def _evaluated(self, pose: Tensor) -> tuple[float, Tensor]:
+        with torch.no_grad():
+            parts = [
+                self.network.slope(self.channels, pose[None], self.center, film.camera, film.xray, film.mask)
+                for film in self._films
+            ]
+        value = sum(value.item() for value, _ in parts) / len(parts)
+        return value, sum(gradient[0] for _, gradient in parts) / len(parts)
+
+
+@dataclass(frozen=True)
+class Approach:
+    """The pose (4,4) of the smallest loss, all losses, and whether they settled before the steps ran out."""
+
+    pose: Tensor
+    losses: tuple[float, ...]
+    settled: bool
+
+
+def learned_descent(
+    scene: Scene, start: Tensor, learned: LearnedSimilarity, watch: Watch, polarity: float = 1.0
+) -> Tensor:
+    """Net first, gradient NCC after: the pose (4,4) from a start (4,4), as in ProST (Gao et al., MICCAI 2020).
+
+    The network's part ends when its last 10 losses deviate by less than `SETTLED`; then the gradient NCC is descended
+    at each level of the scene with the optimizer of its options, or by SGD where these name none that descends images.
+    """
+    from DiffRegLib.methods.projective.descent import descend
+
+    comparison = learned.between(scene.volume, scene.views, polarity=polarity)
+    pose = comparison.approach(start, watch, learned.network.options.detector).pose.to(start.device)
+    options = scene.options
+    if options.optimizer in ("gauss-newton", "none"):
+        options = replace(options, optimizer="sgd")
+    for width in scene.levels:
+        if watch.expired:
+            break
+        problem = scene.problem(width, "gradient-ncc", polarity)
+        pose = descend(problem, pose, options, "gradient-ncc", scene.half_extent, width, watch)
+    return pose
+
+
+def deviation(losses: Sequence[float]) -> float:
+    """Standard deviation of the last 10 losses; infinite before there are as many."""
+    last = torch.tensor(losses[-MEMORY:], dtype=torch.float64)
+    return float(last.std(correction=0)) if len(losses) >= MEMORY else float("inf")
