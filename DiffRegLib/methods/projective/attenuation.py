@@ -15,7 +15,7 @@ WATER = 0.02
 
 AIR = -1000.0  # HU
 RAMP = 50.0  # HU on either side of a bone threshold, within which a voxel fades
-LOW, HIGH = -150.0, 100.0  # HU; every CT has something below the one (fat, air) and above the other (bone, contrast)
+LOW, HIGH = -50.0, 100.0  # HU; every CT has something below the one (fat, air) and above the other (bone, contrast)
 LOWEST, HIGHEST = -40000.0, 100000.0  # HU; padding and metal stay within
 
 
