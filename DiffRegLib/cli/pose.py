@@ -109,7 +109,10 @@ def show_pose(folder: Path) -> None:
     names = ("rx", "ry", "rz", "tx", "ty", "tz")
     units = ["degrees"] * 3 + ["mm"] * 3
     start, end = (found[side]["rotation_degrees"] + found[side]["translation_mm"] for side in ("start", "end"))
-    rows = [(f"{n} [{u}]", f"{a:.3f}", f"{b:.3f}") for n, u, a, b in zip(names, units, start, end)]
+    rows = [
+        (f"{n} [{u}]", f"{round(a, 3) + 0:.3f}", f"{round(b, 3) + 0:.3f}")
+        for n, u, a, b in zip(names, units, start, end)
+    ]
     table(f"Pose in {folder}", ("about the center of the CT", "start", "end"), rows)
     sure, change = found["uncertainty"], found["change"]
     reason = f": {found['reason']}" if found["reason"] else ""
