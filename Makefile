@@ -5,6 +5,8 @@ TORCH := 2.13.0
 DEMO := demo-output
 # torch reads sources with the locale's encoding, which may be ASCII where there is no screen
 export PYTHONUTF8 := 1
+# threads that wait do not spin: two processes on two cores would hold each other up
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: setup demo test lint library panels clean
 
