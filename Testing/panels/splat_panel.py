@@ -90,7 +90,7 @@ def run(host, panel):
 def finish(host, panel):
     host.wait_until(lambda: panel._run is None, SECONDS, "the end of the registration")
     transform = parameters(panel).output_transform
-    if transform is not None and not panel.ui.statusLabel.text and parameters(panel).show_grid:
+    if panel.ui.gridCheckBox.enabled and panel.ui.gridCheckBox.checked and not panel.ui.statusLabel.text:
         host.wait_until(lambda: transform.GetDisplayNode() and transform.GetDisplayNode().GetVisibility())
     host.process(100)
 

@@ -118,7 +118,10 @@ def test_a_node_that_is_deleted_while_the_worker_runs(host, panel):
     splat.working(host, panel)
     slicer.mrmlScene.RemoveNode(moving)
     splat.finish(host, panel)
-    assert parameters(panel).output_warped is not None or panel.ui.statusLabel.text
+    for name in ("output_transform", "output_inverse", "output_warped"):
+        assert parameters(panel).getValue(name).GetScene() is slicer.mrmlScene
+    assert "Folded voxels" in panel.ui.measuresLabel.text and not panel.ui.flickerButton.enabled
+    assert panel.ui.applyButton.text == "Select a moving input"
 
 
 @pytest.fixture
