@@ -20,26 +20,32 @@ class LocalNormalization:
     """
 
     def __init__(self, mask: Tensor, sigma: float, floor: float) -> None:
-        self.mask = mask.to(torch.float32)
+        self.mask = mask if mask.is_floating_point() else mask.float()
         self.sigma, self.floor = sigma, floor
         self._mass = _blur(self.mask[None], sigma).clamp(min=1e-3)
 
     def __call__(self, image: Tensor) -> Tensor:
         """Normalizes (K,H,W)."""
-        detail, deviation = self._parts(image)
-        return detail / deviation
+        detail, local, floor = self._parts(image)
+        return detail / (local + floor)
 
     def with_jacobian(self, image: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
         """The normalized image (H,W) and what becomes of its derivatives (K,H,W); the floor is held constant."""
-        detail, deviation = self._parts(image[None])
+        detail, local, floor = self._parts(image[None])
+        deviation = local + floor
         normalized = detail / deviation
         slope = jacobian - self._mean(jacobian)
-        return normalized[0], slope / deviation - normalized * self._mean(normalized * slope) / deviation
+        return normalized[0], (slope - normalized * self._mean(detail * slope) / local) / deviation
 
-    def _parts(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def deviation(self, image: Tensor) -> Tensor:
+        """The standard deviation in the neighborhood of each pixel of (K,H,W)."""
+        return self._parts(image)[1]
+
+    def _parts(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What differs from the local mean, the local standard deviation, and the floor added to it."""
         detail = image - self._mean(image)
         energy = (detail**2 * self.mask).sum((-2, -1), keepdim=True) / self.mask.sum().clamp(min=1)
-        return detail, (self._mean(detail**2) + 1e-20).sqrt() + self.floor * energy.sqrt() + 1e-10
+        return detail, (self._mean(detail**2) + 1e-20).sqrt(), self.floor * energy.sqrt() + 1e-10
 
     def _mean(self, image: Tensor) -> Tensor:
         return _blur(image * self.mask, self.sigma) / self._mass

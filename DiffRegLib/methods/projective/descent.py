@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,7 +89,7 @@ def _follow(loss: Loss, options: PoseOptions, level: int, watch: Watch, extent: 
         for group in optimizer.param_groups:
             group["lr"] = rate = _rate(options, iteration)
         before = parameters.detach().clone()
-        value = float(optimizer.step(evaluate))
+        value = optimizer.step(evaluate).item()
         losses.append(value)
         if value < lowest:
             best, lowest = before, value
@@ -133,7 +134,7 @@ def _evolve(loss: Loss, options: PoseOptions, level: int, watch: Watch) -> Tenso
     for generation in range(1, options.descent_iterations + 1):
         population = strategy.ask()
         with torch.no_grad():
-            values = loss(torch.tensor(population, dtype=torch.float64, device=loss.pose.device)).tolist()
+            values = loss(torch.from_numpy(np.stack(population)).to(loss.pose.device)).tolist()
         strategy.tell(population, values)
         watch.note(level, generation, strategy.result.fbest, strategy.sigma)
         if watch.expired or strategy.stop():

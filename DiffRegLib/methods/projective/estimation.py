@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import platform
@@ -23,7 +24,7 @@ from DiffRegLib.methods.projective.result import PoseRegistration
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.methods.projective.verdict import judge
-from DiffRegLib.methods.projective.views import Radiograph, View, views_of
+from DiffRegLib.methods.projective.views import Radiograph, views_of
 from DiffRegLib.methods.registration import Progress, Provenance
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.transforms import Affine
@@ -50,7 +51,7 @@ def register(
     watch = Watch(options.time_limit, progress)
     device = _device(options.device)
     volume = _attenuating(ct).to(device)
-    views = tuple(View(v.image.to(device), v.mask.to(device), v.camera) for v in views_of(xrays))
+    views = tuple(dataclasses.replace(v, image=v.image.to(device), mask=v.mask.to(device)) for v in views_of(xrays))
     scene = Scene(volume, views, options)
     start = _rigid(initial).to(device)
     _check_beam(scene, start)
@@ -114,7 +115,7 @@ def _rigid(initial: Affine | None) -> Tensor:
 def _check_beam(scene: Scene, start: Tensor) -> None:
     """Every camera has to have the volume before it, and to see some of it at the start."""
     center = start[:3, :3] @ scene.center + start[:3, 3]
-    renderer, _ = scene.level(scene.search_level)
+    renderer = scene.level(scene.search_level).renderer
     for number, (camera, image) in enumerate(zip(renderer.cameras, renderer.images(start)), 1):
         inward = torch.linalg.inv(camera.pose.double()) @ torch.cat([center.cpu(), torch.ones(1).double()])
         if inward[2] <= 0:

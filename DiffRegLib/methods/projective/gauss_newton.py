@@ -22,9 +22,14 @@ Listener = Callable[[int, float, float], None]
 
 @dataclass(frozen=True)
 class Problem:
-    """A volume's renderer, one `Match` a camera, and the center (3,) of the volume in its own world, RAS mm."""
+    """What is rendered and compared at one level.
+
+    renderer, soft: of the whole volume and of its soft tissue alone; matches: one a camera; center: (3,) of the volume
+    in its own world, RAS mm.
+    """
 
     renderer: Renderer
+    soft: Renderer
     matches: tuple[Match, ...]
     center: Tensor
 
@@ -38,9 +43,9 @@ class Problem:
         return [match.linearize(image, slopes) for match, (image, slopes) in zip(self.matches, rendered)]
 
     def focus(self, pose: Tensor) -> None:
-        """Lets every match leave out the rays that the CT does not cover at this pose."""
-        for match, image in zip(self.matches, self.renderer.images(pose)):
-            match.focus(image[0])
+        """Lets every match choose the pixels that count at this pose."""
+        for match, image, soft in zip(self.matches, self.renderer.images(pose), self.soft.images(pose)):
+            match.focus(image[0], soft[0])
 
     def scores(self, poses: Tensor) -> Tensor:
         """Mean correlation (B,) over the cameras, 1 is best."""

@@ -40,8 +40,10 @@ class Match:
     kind: what is compared: the images (mse, ncc), their Sobel derivatives (gradient-ncc), or the images with brightness
         and contrast of each neighborhood removed and differing pixels weighted down (local-ncc).
     polarity: 1 where what absorbs more is brighter in the radiograph, -1 where it is darker.
-    pixels: standard deviation of a neighborhood; outlier: difference from which a pixel counts less, in local
-        standard deviations; thin: `focus` leaves out rays whose line integral is below this part of the median.
+    pixels: standard deviation of a neighborhood.
+    outlier: difference from which a pixel counts less, in local standard deviations.
+    thin: for radiographs of an unknown grey scale; `focus` leaves out rays whose line integral is below this part of
+        the median; 0 where the radiograph shows line integrals itself.
     """
 
     def __init__(
@@ -58,17 +60,23 @@ class Match:
         self._sigma = pixels
         self._aim(view.mask)
 
-    def focus(self, image: Tensor) -> None:
-        """Leaves out, from now on, where the CT covers too little of the rays at the pose of this image.
+    def focus(self, image: Tensor, soft: Tensor) -> None:
+        """Decides, for a pose at which the CT and its soft tissue alone look like this, which pixels count from now on.
 
-        Beyond the end of the scan the radiograph shows a body that the CT does not have, and where the body itself
-        ends the grey scale of a radiograph is far from the line integral.
+        Not where the CT covers too little of the rays: beyond the end of the scan the radiograph shows a body that the
+        CT does not have, and where the body itself ends its grey scale is far from the line integral. And only as much
+        as the structure in a neighborhood is that of bone, in variance: soft tissue and gas move, bone does not.
         """
-        if self.thin:
-            seen = image[self.view.mask]
-            dense = self.view.mask & (image > self.thin * seen[seen > 0.05 * seen.max()].median())
-            if dense.sum() > 0.1 * self.view.mask.sum():
-                self._aim(dense)
+        if not self.thin or self.local is None:
+            return
+        seen = image[self.view.mask]
+        dense = self.view.mask & (image > self.thin * seen[seen > 0.05 * seen.max()].median())
+        if dense.sum() > 0.1 * self.view.mask.sum():
+            self._aim(dense)
+        rigid, moving = self.local.deviation(torch.stack([image - soft, soft])) ** 2
+        share = rigid / (rigid + moving + 1e-12) * self.mask
+        if share.sum() > 0.01 * self.mask.sum():
+            self._weights = [(share / share.sum()).flatten()]
 
     def linearize(self, image: Tensor, jacobian: Tensor) -> Residual:
         """The residual at an image (rows, columns) with derivatives (6, rows, columns)."""
@@ -115,7 +123,8 @@ class Match:
         image = self.view.image * self.polarity
         if self.kind == "local-ncc":
             self.local = LocalNormalization(mask, self._sigma, FLOOR)
-            self._targets, masks = [self.local(equalized(image, mask)[None])[0].flatten()], [mask]
+            even = equalized(image, mask) if self.thin else image
+            self._targets, masks = [self.local(even[None])[0].flatten()], [mask]
         elif self.kind == "gradient-ncc":
             inside = -torch.nn.functional.max_pool2d(-mask[None].float(), 3, 1)[0]
             self._targets, masks = [part.flatten() for part in sobel(image)], [inside, inside]

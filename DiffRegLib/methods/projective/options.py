@@ -71,12 +71,19 @@ class PoseOptions:
     refined: int = option(8, "best poses of each round that are refined at the coarsest level", low=1, high=1000)
     rounds: int = option(8, "largest number of rounds of the search", low=1, high=1000)
     search_level: int = option(32, "width of the detector in the search", "pixels", 8, 512)
+    bone: float = option(
+        150.0,
+        "appearance different: tissue up to this may have moved; where it shows, a pixel counts less",
+        "HU",
+        -1000,
+        3000,
+    )
     window: float = option(
-        0.03, "local-ncc: standard deviation of a neighborhood as a fraction of the image's width", low=0.003, high=1.0
+        0.02, "local-ncc: standard deviation of a neighborhood as a fraction of the image's width", low=0.003, high=1.0
     )
     patches: tuple[int, ...] = option((5, 11), "patch-ncc: widths of the patches", "pixels", 3, 512)
     outlier: float = option(
-        0.7, "local-ncc: difference, in local standard deviations, from which a pixel counts less", low=0.01, high=1e6
+        2.0, "local-ncc: difference, in local standard deviations, from which a pixel counts less", low=0.01, high=1e6
     )
     thin: float = option(
         0.75,

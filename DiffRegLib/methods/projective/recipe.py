@@ -18,15 +18,20 @@ from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
 from DiffRegLib.methods.projective.match import Kind
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, Stage, Tactic, refined, search
+from DiffRegLib.methods.projective.uncertainty import uncertainty
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
+RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
 BELIEVED = 0.5  # local correlation at the last stage of the search that no wrong pose was seen to reach
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The best candidate with the problem in which it is the optimum, and the correlation of the runner-up."""
+    """The best candidate with the problem in which it is the optimum.
+
+    runner_up: correlation of the second best pose of the search, as a fraction of that of the best.
+    """
 
     best: Candidate
     problem: Problem
@@ -37,16 +42,16 @@ class Estimate:
 def estimate(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     """Estimates the pose from a start (4,4) under the options of the scene."""
     wanted = scene.options.appearance
-    if wanted == "different":
-        return _different(scene, start, watch)
-    same = _same(scene, start, watch)
-    if wanted == "same" or same.best.score > SAME or watch.expired:
-        return same
-    different = _different(scene, start, watch)
-    again = _finished(scene, different.best, "ncc", watch)
-    if again.best.score > SAME:
-        return replace(again, appearance="same")
-    return different
+    if wanted == "same" or (wanted == "auto" and all(view.integrals for view in scene.views)):
+        same = _same(scene, start, watch)
+        if wanted == "same" or _explained(same) or watch.expired:
+            return same
+    return _different(scene, start, watch)
+
+
+def _explained(same: Estimate) -> bool:
+    """Whether radiographs and CT show the same: nearly equal, and what is left points nowhere."""
+    return same.best.score > SAME and uncertainty(same.problem, same.best.pose).point_mm < RESIDUE
 
 
 def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
@@ -68,7 +73,7 @@ def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     tactic = Tactic("local-ncc", tuple(stages), BELIEVED, ranked=True)
     found = _candidates(scene, start, tactic, watch)
     done = _finished(scene, found[0], "local-ncc", watch)
-    return replace(done, runner_up=found[1].score if len(found) > 1 else 0.0)
+    return replace(done, runner_up=found[1].score / found[0].score if len(found) > 1 else 0.0)
 
 
 def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
@@ -100,14 +105,10 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
 
 
 def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:
-    """Standard deviations in pixels, from wide to the smallest at the finest level."""
+    """Standard deviations in pixels, from wide to the smallest (0: what the options say) at the finest level."""
     if kind != "local-ncc":
         return [0.0]
-    finest = width == scene.levels[-1]
-    smallest = scene.fine(scene.level(width)[1][0]) if finest else NARROW
-    if smallest >= NARROW:
-        return [smallest]
-    return [NARROW, (NARROW * smallest) ** 0.5, smallest]
+    return [NARROW, 0.0] if width == scene.levels[-1] else [NARROW]
 
 
 def _thin(scene: Scene, kind: Kind) -> float:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from DiffRegLib.image import Image
+from DiffRegLib.methods.projective.attenuation import WATER
 from DiffRegLib.methods.projective.gauss_newton import Problem
 from DiffRegLib.methods.projective.match import Kind, Match
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.renderer import Renderer
 from DiffRegLib.methods.projective.views import COARSE, View, pixel_at, pooled
+from DiffRegLib.ops.projection import default_step
+
+FINER = 2.0  # times the default step's samples; fine structure shows the samples as ripples along the depth
+
+
+class Level(NamedTuple):
+    """Radiographs of one size with renderers of the volume, of the same with a finer step, and of its soft tissue."""
+
+    views: tuple[View, ...]
+    renderer: Renderer
+    exact: Renderer
+    soft: Renderer
 
 
 class Scene:
@@ -19,24 +34,30 @@ class Scene:
         self.volume, self.views, self.options = volume, views, options
         self.center = volume.center.double().to(volume.device)
         self.widest = max(max(view.image.shape) for view in views)
-        self._levels: dict[int, tuple[Renderer, tuple[View, ...]]] = {}
+        self._soft = Image(volume.data.clamp(max=WATER * (1 + options.bone / 1000)), volume.affine)
+        self._levels: dict[int, Level] = {}
 
-    def level(self, width: int) -> tuple[Renderer, tuple[View, ...]]:
-        """Renderer and radiographs with detectors of at most `width` pixels and voxels to match."""
+    def level(self, width: int) -> Level:
+        """What is needed to render and compare with detectors of at most `width` pixels, and voxels to match."""
         if width not in self._levels:
             views = tuple(view.shrunk(width) for view in self.views)
-            pixel = min(pixel_at(view.camera, self.center) for view in views)
-            volume = pooled(self.volume, COARSE * abs(pixel))
-            self._levels[width] = (Renderer(volume, [view.camera for view in views]), views)
+            cameras = [view.camera for view in views]
+            widest = COARSE * min(abs(pixel_at(camera, self.center)) for camera in cameras)
+            volume, soft = pooled(self.volume, widest), pooled(self._soft, widest)
+            fine = default_step(volume.affine) / FINER
+            self._levels[width] = Level(
+                views, Renderer(volume, cameras), Renderer(volume, cameras, fine), Renderer(soft, cameras)
+            )
         return self._levels[width]
 
     def problem(self, width: int, kind: Kind, polarity: float = 1.0, pixels: float = 0.0, thin: float = 0.0) -> Problem:
         """A comparison at one level. pixels: standard deviation of a neighborhood, by default that of the options."""
-        renderer, views = self.level(width)
+        level = self.level(width)
         matches = tuple(
-            Match(view, kind, polarity, pixels or self.fine(view), self.options.outlier, thin) for view in views
+            Match(view, kind, polarity, pixels or self.fine(view), self.options.outlier, thin) for view in level.views
         )
-        return Problem(renderer, matches, self.center)
+        exact = kind == "local-ncc" and width == self.levels[-1] and not pixels
+        return Problem(level.exact if exact else level.renderer, level.soft, matches, self.center)
 
     def fine(self, view: View) -> float:
         """Standard deviation in pixels of the smallest neighborhoods."""

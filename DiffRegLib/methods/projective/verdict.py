@@ -6,6 +6,7 @@ from DiffRegLib.methods.projective.result import Uncertainty, Verdict
 
 SURE, LOST = 0.5, 0.3  # local correlation at the optimum; right poses of 20 hard X-rays reach more than the first
 SURE_SAME, LOST_SAME = 0.985, 0.9  # correlation of images that show the same line integrals
+RIVAL = 0.85  # of the best correlation; what a second pose reaches where the first is right stays below
 LOOSE = 2.5  # mm; a pose that the differences that remain may move by more than this
 
 
@@ -20,8 +21,8 @@ def judge(
         return "doubtful", f"the correlation is {score:.2f}, right poses reach {sure:.2f}"
     if uncertain.point_mm > LOOSE:
         return "doubtful", f"the radiographs fix the pose to {uncertain.point_mm:.1f} mm only"
-    if runner_up > sure and runner_up > 0.9 * score:
-        return "doubtful", f"another pose explains the radiographs almost as well ({runner_up:.2f} to {score:.2f})"
+    if runner_up > RIVAL:
+        return "doubtful", f"another pose explains the radiographs {100 * runner_up:.0f} % as well"
     if expired:
         return "doubtful", "the time limit ended the work"
     return "converged", ""

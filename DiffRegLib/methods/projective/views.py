@@ -19,7 +19,10 @@ COARSE = 1.8  # a voxel may be this many times as wide as a pixel is at the cent
 
 
 class Radiograph(Protocol):
-    """`image` (rows, columns), `mask` of the same shape or None for all of it, and the `camera` that took it."""
+    """`image` (rows, columns), `mask` of the same shape or None for all of it, and the `camera` that took it.
+
+    An optional `kind` of "line integral" says that the values are those of a CT's projection.
+    """
 
     image: Tensor
     mask: Tensor | None
@@ -28,11 +31,15 @@ class Radiograph(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A radiograph ready to be compared: float32 image, boolean mask (both rows, columns) and camera."""
+    """A radiograph ready to be compared: float32 image, boolean mask (both rows, columns) and camera.
+
+    integrals: whether it is said to show line integrals.
+    """
 
     image: Tensor
     mask: Tensor
     camera: Camera
+    integrals: bool = True
 
     def shrunk(self, width: int) -> View:
         """Averages whole blocks of pixels until at most `width` of them are side by side."""
@@ -44,7 +51,7 @@ class View:
         weights = self.mask[: rows * factor, : columns * factor].float()
         share = F.avg_pool2d(weights[None], factor)[0]
         mean = F.avg_pool2d((image * weights)[None], factor)[0] / share.clamp(min=1e-6)
-        return View(mean, share > 0.99, coarser(self.camera, factor, (rows, columns)))
+        return View(mean, share > 0.99, coarser(self.camera, factor, (rows, columns)), self.integrals)
 
 
 def coarser(camera: Camera, factor: int, size: tuple[int, int]) -> Camera:
@@ -77,7 +84,8 @@ def _checked(xray: Radiograph, name: str) -> View:
         raise RegistrationError(f"{name} has values that are not numbers: mask or replace them.")
     if inside.max() - inside.min() <= 1e-6 * inside.abs().max():
         raise RegistrationError(f"{name} is constant ({inside[0].item():g}): give another image.")
-    return View(torch.where(mask, image, inside.mean()), mask, xray.camera)
+    kind = getattr(xray, "kind", "line integral")
+    return View(torch.where(mask, image, inside.mean()), mask, xray.camera, kind == "line integral")
 
 
 def pooled(volume: Image, widest: float) -> Image:

@@ -1,0 +1,242 @@
+"""Pose estimation against poses that are known because the radiographs were projected from them."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from DiffRegLib.camera import Camera
+from DiffRegLib.errors import Cancelled, RegistrationError
+from DiffRegLib.image import Image
+from DiffRegLib.methods.projective import PoseOptions, register
+from DiffRegLib.ops import project
+from DiffRegLib.transforms import Affine, rigid
+
+CENTER = torch.tensor([10.0, -20.0, 5.0], dtype=torch.float64)
+QUICK = PoseOptions(starts=200, refined=4, levels=(32, 64))
+
+
+@dataclasses.dataclass(frozen=True)
+class XRay:
+    image: torch.Tensor
+    camera: Camera
+    mask: torch.Tensor | None = None
+    kind: str = "line integral"
+
+
+def camera(view="frontal", size=64):
+    away = {"frontal": [0.0, 1.0, 0.0], "lateral": [1.0, 0.0, 0.0]}[view]
+    right = {"frontal": [-1.0, 0.0, 0.0], "lateral": [0.0, 1.0, 0.0]}[view]
+    away, right = torch.tensor(away, dtype=torch.float64), torch.tensor(right, dtype=torch.float64)
+    down = torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64)
+    return Camera.from_detector(
+        CENTER - 600 * away, CENTER + 400 * away, right, down, (300 / size, 300 / size), (size, size)
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The images are so small that waiting for a second thread takes longer than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def ct():
+    """A body with bones without any symmetry, 48^3 voxels of 4 mm, in HU."""
+    affine = torch.diag(torch.tensor([4.0, 4.0, 4.0, 1.0], dtype=torch.float64))
+    affine[:3, 3] = CENTER - 4 * 23.5
+    image = Image(torch.zeros(1, 48, 48, 48), affine)
+    points = image.grid() - CENTER.float()
+    hu = torch.full((48, 48, 48), -1000.0)
+    hu[(points / torch.tensor([80.0, 60.0, 85.0])).norm(dim=-1) < 1] = 30.0
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(14):  # edges as soft as a scanner leaves them
+        middle = (torch.rand(3, generator=generator) - 0.5) * torch.tensor([110.0, 70.0, 120.0])
+        radii = 6 + 16 * torch.rand(3, generator=generator)
+        inside = torch.sigmoid((1 - ((points - middle) / radii).norm(dim=-1)) * radii.mean() / 2)
+        hu = torch.lerp(hu, torch.full_like(hu, 300 + 700 * float(torch.rand(1, generator=generator))), inside)
+    return Image(hu[None], affine)
+
+
+def attenuation(ct):
+    return Image((0.02 * (1 + ct.data / 1000)).clamp(min=0), ct.affine)
+
+
+def xray(ct, pose, view="frontal", size=64):
+    eye = camera(view, size)
+    return XRay(project(attenuation(ct), pose.matrix, eye)[0, 0], eye)
+
+
+def distance(ct, first, second):
+    """Mean over the corners of the middle half of the volume, mm."""
+    corners = torch.cartesian_prod(*[torch.tensor([-45.0, 45.0], dtype=torch.float64)] * 3) + CENTER
+    return (first(corners) - second(corners)).norm(dim=1).mean().item()
+
+
+def far(seed=0):
+    return rigid([14.0, -20.0, 9.0], [20.0, -15.0, 12.0], CENTER)
+
+
+def near():
+    return rigid([4.0, -3.0, 5.0], [6.0, 8.0, -5.0], CENTER)
+
+
+def test_a_far_pose_is_found_and_described(ct):
+    truth = far()
+    found = register(ct, [xray(ct, truth)], QUICK)
+    assert distance(ct, found.pose, truth) < 0.05
+    assert (found.verdict, found.appearance, found.polarity) == ("converged", "same", "positive")
+    assert found.rotation_degrees == pytest.approx(25.4, abs=1.5)
+    assert found.translation_mm == pytest.approx((20, -15, 12), abs=0.05)
+    assert found.similarity > 0.999
+    assert found.trace and found.trace[-1].similarity <= found.trace[0].similarity
+    point = CENTER + 7
+    torch.testing.assert_close(found.inverse(found.pose(point)), point)
+
+
+def test_a_start_is_used(ct):
+    truth = rigid([2.0, 65.0, -3.0], [60.0, 10.0, 30.0], CENTER)
+    start = near() @ truth
+    options = dataclasses.replace(QUICK, search=False)
+    assert distance(ct, register(ct, [xray(ct, truth)], options, initial=start).pose, truth) < 0.05
+
+
+@pytest.mark.parametrize("shown", ["dark bones", "gamma"])
+def test_an_unknown_grey_scale_and_another_body(ct, shown):
+    truth = near()
+    other = ct.data.clone()
+    other[other < 200] += 40 * torch.sin(ct.grid()[..., 2] / 15)[None][other < 200]
+    clean = xray(Image(other, ct.affine), truth)
+    scaled = clean.image / clean.image.max()
+    image = -(scaled**0.6) if shown == "dark bones" else scaled**1.7
+    found = register(ct, [XRay(image, clean.camera, kind="log")], QUICK)
+    assert found.appearance == "different"
+    assert found.polarity == ("negative" if shown == "dark bones" else "positive")
+    assert distance(ct, found.pose, truth) < 1.5
+
+
+def test_two_views_show_the_depth_that_one_does_not(ct):
+    truth, generator = far(), torch.Generator().manual_seed(0)
+    views = [xray(ct, truth, "frontal"), xray(ct, truth, "lateral")]
+    noisy = [dataclasses.replace(v, image=v.image + 0.03 * torch.randn(64, 64, generator=generator)) for v in views]
+    one, two = register(ct, noisy[:1], QUICK), register(ct, noisy, QUICK)
+    assert distance(ct, two.pose, truth) < 0.5
+    assert one.uncertainty.depth_mm > 2 * max(one.uncertainty.shift_mm)
+    assert two.uncertainty.depth_mm < 0.5 * one.uncertainty.depth_mm
+
+
+@pytest.mark.parametrize(
+    "optimizer, similarity",
+    [
+        ("gauss-newton", "ncc"),
+        ("gauss-newton", "gradient-ncc"),
+        ("gauss-newton", "local-ncc"),
+        ("gauss-newton", "mse"),
+        ("sgd", "gradient-ncc"),
+        ("adam", "patch-ncc"),
+        ("lbfgs", "ncc"),
+        ("cma", "gradient-ncc"),
+    ],
+)
+def test_every_optimizer_works_alone(ct, optimizer, similarity):
+    if optimizer == "cma":
+        pytest.importorskip("cma")
+    truth, start = near(), rigid([2.0, 0.0, 3.0], [3.0, 4.0, -3.0], CENTER)
+    options = PoseOptions(
+        search=False, optimizer=optimizer, similarity=similarity, levels=(32,), descent_iterations=60, appearance="same"
+    )
+    found = register(ct, [xray(ct, truth, size=32)], options, initial=start)
+    assert distance(ct, found.pose, truth) < 0.25 * distance(ct, start, truth)
+    assert len(found.trace) > 2
+
+
+def test_the_search_alone_comes_near(ct):
+    found = register(ct, [xray(ct, far())], dataclasses.replace(QUICK, optimizer="none"))
+    assert distance(ct, found.pose, far()) < 5
+
+
+def test_a_picture_of_something_else_is_no_match(ct):
+    other = Image(ct.data.flip(1, 2).roll(9, 3), ct.affine)
+    film = xray(other, rigid([0.0, 80.0, 0.0], [0.0, 0.0, 0.0], CENTER))
+    options = dataclasses.replace(QUICK, rounds=1, search_rotation=5.0, search_translation=5.0)
+    found = register(ct, [film], options)
+    assert found.verdict in ("doubtful", "failed") and found.reason
+
+
+def test_the_same_seed_gives_the_same_pose(ct):
+    film = xray(ct, far())
+    first, second = (register(ct, [film], QUICK).pose.matrix for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_attenuation_instead_of_hounsfield(ct):
+    truth = near()
+    assert distance(ct, register(attenuation(ct), [xray(ct, truth)], QUICK).pose, truth) < 0.05
+
+
+def test_the_mask_hides_an_instrument(ct):
+    truth = near()
+    film = xray(ct, truth)
+    mask = torch.ones(64, 64, dtype=torch.bool)
+    mask[20:40, 28:36] = False
+    image = torch.where(mask, film.image, 50.0)
+    found = register(ct, [dataclasses.replace(film, image=image, mask=mask)], QUICK)
+    assert distance(ct, found.pose, truth) < 0.05
+
+
+def test_progress_rises_and_cancels(ct):
+    fractions = []
+
+    def watch(fraction, message):
+        fractions.append(fraction)
+        if fraction > 0.7:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        register(ct, [xray(ct, near())], QUICK, progress=watch)
+    assert fractions == sorted(fractions) and len(fractions) > 3
+
+
+def test_the_time_limit_ends_the_work_with_what_there_is(ct):
+    options = dataclasses.replace(QUICK, time_limit=0.1, optimizer="sgd", tolerance=0.0, descent_iterations=100000)
+    found = register(ct, [xray(ct, far())], options)
+    assert found.verdict != "converged" and found.provenance.seconds < 20
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda x: dataclasses.replace(x, image=torch.full((64, 64), 3.0)), "constant"),
+        (lambda x: dataclasses.replace(x, image=x.image.clone().fill_(torch.nan)), "not numbers"),
+        (lambda x: dataclasses.replace(x, image=x.image[:32]), "shape"),
+        (lambda x: dataclasses.replace(x, mask=torch.zeros(64, 64, dtype=torch.bool)), "mask"),
+    ],
+)
+def test_a_bad_radiograph_is_refused(ct, change, words):
+    with pytest.raises(RegistrationError, match=words):
+        register(ct, [change(xray(ct, near()))], QUICK)
+
+
+@pytest.mark.parametrize(
+    "shift, words", [((0.0, -900.0, 0.0), "behind the source"), ((900.0, 0.0, 0.0), "outside the beam")]
+)
+def test_a_start_that_the_camera_cannot_see_is_refused(ct, shift, words):
+    with pytest.raises(RegistrationError, match=words):
+        register(ct, [xray(ct, near())], QUICK, initial=Affine.translation(torch.tensor(shift)))
+
+
+def test_bad_input_is_refused(ct):
+    film = xray(ct, near())
+    with pytest.raises(RegistrationError, match="No X-ray"):
+        register(ct, [], QUICK)
+    with pytest.raises(RegistrationError, match="Hounsfield"):
+        register(Image(ct.data + 5000, ct.affine), [film], QUICK)
+    with pytest.raises(RegistrationError, match="NaN"):
+        register(Image(ct.data * torch.nan, ct.affine), [film], QUICK)
+    with pytest.raises(RegistrationError, match="not rigid"):
+        register(ct, [film], QUICK, initial=Affine(torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0]))))
+    with pytest.raises(RegistrationError, match="patch-ncc"):
+        register(ct, [film], dataclasses.replace(QUICK, similarity="patch-ncc"))
