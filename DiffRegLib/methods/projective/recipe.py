@@ -81,8 +81,13 @@ def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> li
         return search(scene, start, tactic, watch)
     signs = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}[scene.options.polarity]
     candidates = [Candidate(start, 0.0, sign) for sign in signs]
-    for stage in tactic.stages if scene.options.optimizer == "gauss-newton" else tactic.stages[:1]:
-        candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+    if scene.options.optimizer == "gauss-newton":
+        for stage in tactic.stages:
+            candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+    elif len(signs) > 1:
+        problem = scene.problem(tactic.stages[0].width, tactic.kind, 1.0, tactic.stages[0].pixels)
+        score = float(problem.scores(start))
+        candidates = [Candidate(start, score * sign, sign) for sign in signs]
     return sorted(candidates, key=lambda c: -c.score)
 
 
