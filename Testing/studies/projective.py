@@ -132,7 +132,8 @@ def _camera(view: str, size: int) -> Camera:
 def _poses(folder: str, start: str) -> tuple[Tensor, Tensor]:
     file = {"drr_pelvis": "eval_poses.npz", "drr_pelvis_hard": "poses.npz"}[folder]
     with np.load(DATA / folder / file) as poses:
-        return (torch.tensor(poses[k]) for k in ("M_start_near" if start == "near" else "M_start", "M_target"))
+        keys = ("M_start_near" if start == "near" else "M_start", "M_target")
+        return tuple(torch.tensor(poses[key]) for key in keys)
 
 
 def _points(folder: str, file: str) -> Tensor:

@@ -42,8 +42,9 @@ class Match:
     polarity: 1 where what absorbs more is brighter in the radiograph, -1 where it is darker.
     pixels: standard deviation of a neighborhood.
     outlier: difference from which a pixel counts less, in local standard deviations.
-    thin: for radiographs of an unknown grey scale; `focus` leaves out rays whose line integral is below this part of
-        the median; 0 where the radiograph shows line integrals itself.
+    thin: for radiographs that do not show line integrals of the CT; `focus` leaves out rays whose line integral is
+        below this part of the median, and weights down soft tissue; 0 lets all pixels count.
+    ranks: whether local-ncc takes the rank of each pixel in place of its value: no grey scale is too steep then.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class Match:
         pixels: float = 2.5,
         outlier: float = 0.7,
         thin: float = 0.0,
+        ranks: bool = False,
     ) -> None:
         self.view, self.kind, self.polarity = view, kind, polarity
-        self.thin, self.outlier = thin, outlier
+        self.thin, self.outlier, self.ranks = thin, outlier, ranks
         self._sigma = pixels
         self._aim(view.mask)
 
@@ -123,7 +125,7 @@ class Match:
         image = self.view.image * self.polarity
         if self.kind == "local-ncc":
             self.local = LocalNormalization(mask, self._sigma, FLOOR)
-            even = equalized(image, mask) if self.thin else image
+            even = equalized(image, mask) if self.ranks else image
             self._targets, masks = [self.local(even[None])[0].flatten()], [mask]
         elif self.kind == "gradient-ncc":
             inside = -torch.nn.functional.max_pool2d(-mask[None].float(), 3, 1)[0]

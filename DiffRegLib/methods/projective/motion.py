@@ -33,6 +33,12 @@ def moved(pose: Tensor, generators: Tensor, step: Tensor) -> Tensor:
     return torch.matrix_exp(algebra) @ pose
 
 
+def step_between(first: Tensor, second: Tensor, generators: Tensor) -> Tensor:
+    """The step (6,) that moves one pose (4,4) to another, to first order: for poses a few degrees apart at most."""
+    change = second @ torch.linalg.inv(first) - torch.eye(4, dtype=first.dtype, device=first.device)
+    return torch.linalg.lstsq(generators.flatten(1).T, change.flatten()[:, None]).solution[:, 0]
+
+
 def turn_degrees(matrix: Tensor) -> float:
     """Angle of the rotation in a rigid (4,4)."""
     rotation = matrix[:3, :3]

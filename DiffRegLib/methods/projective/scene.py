@@ -50,11 +50,24 @@ class Scene:
             )
         return self._levels[width]
 
-    def problem(self, width: int, kind: Kind, polarity: float = 1.0, pixels: float = 0.0, thin: float = 0.0) -> Problem:
-        """A comparison at one level. pixels: standard deviation of a neighborhood, by default that of the options."""
+    def problem(
+        self,
+        width: int,
+        kind: Kind,
+        polarity: float = 1.0,
+        pixels: float = 0.0,
+        thin: float = 0.0,
+        ranks: bool | None = None,
+    ) -> Problem:
+        """A comparison at one level, see `Match`.
+
+        pixels: by default those of the options; ranks: by default where the radiographs do not show line integrals.
+        """
+        ranks = thin > 0 if ranks is None else ranks
         level = self.level(width)
         matches = tuple(
-            Match(view, kind, polarity, pixels or self.fine(view), self.options.outlier, thin) for view in level.views
+            Match(view, kind, polarity, pixels or self.fine(view), self.options.outlier, thin, ranks)
+            for view in level.views
         )
         exact = kind == "local-ncc" and width == self.levels[-1] and not pixels
         return Problem(level.exact if exact else level.renderer, level.soft, matches, self.center)

@@ -19,13 +19,16 @@ from DiffRegLib.methods.projective.result import Uncertainty
 BLOCKS = 10  # blocks of pixels along each side of an image
 
 
-def uncertainty(problem: Problem, pose: Tensor) -> Uncertainty:
-    """At an optimum (4,4); infinite in directions that the radiographs do not show."""
+def uncertainty(problem: Problem, pose: Tensor, spread: Tensor) -> Uncertainty:
+    """At an optimum (4,4); infinite in directions that the radiographs do not show.
+
+    spread: (6,) step, see `motion`, by which the pose is off for reasons that the residuals do not show.
+    """
     residuals = problem.linearize(pose, problem.generators(pose))
     curvature = sum(residual.curvature for residual in residuals)
     meat = sum(_scatter(r, match.mask.shape) for r, match in zip(residuals, problem.matches))
     inverse = torch.linalg.pinv(curvature, hermitian=True, rtol=1e-10)
-    covariance = (inverse @ meat @ inverse).cpu()
+    covariance = (inverse @ meat @ inverse).cpu() + torch.outer(spread, spread).cpu()
     lost = 1 - (inverse @ curvature).diagonal().cpu()  # 1 where a direction has no curvature
     variance = torch.where(lost > 0.5, torch.inf, covariance.diagonal())
     deviation = variance.clamp(min=0).sqrt()
