@@ -62,7 +62,7 @@ def register(
 
 def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:
     pose = found.best.pose
-    uncertain = uncertainty(found.problem, pose, found.spread)
+    uncertain = uncertainty(found.problem, pose, found.spread, foreign=found.appearance == "different")
     verdict, reason = judge(found.appearance, found.best.score, found.runner_up, uncertain, watch.expired)
     change = pose @ torch.linalg.inv(start)
     shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()

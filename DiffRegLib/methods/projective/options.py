@@ -65,7 +65,7 @@ class PoseOptions:
     )
     spread: float = option(5.0, "standard deviation of the first generation of cma", "mm", 0.01, 200.0)
     tolerance: float = option(
-        1e-5, "descent ends a level when the standard deviation of its last 10 losses is below this", low=0.0, high=1.0
+        1e-6, "descent ends a level when the standard deviation of its last 10 losses is below this", low=0.0, high=1.0
     )
     starts: int = option(500, "random poses in each round of the search", low=8, high=100000)
     refined: int = option(8, "best poses of each round that are refined at the coarsest level", low=1, high=1000)
