@@ -17,7 +17,15 @@ from slicer.i18n import tr as _
 from DiffRegLib.errors import RegistrationError
 
 TORCH = "torch>=2.6"
-REQUIREMENTS = ("numba>=0.61", "scipy>=1.12", "scikit-image>=0.22", "fpsample>=1.0", "matplotlib>=3.8")
+REQUIREMENTS = (
+    "numba>=0.61",
+    "scipy>=1.12",
+    "scikit-image>=0.22",
+    "fpsample>=1.0",
+    "matplotlib>=3.8",
+    "safetensors>=0.4",
+    "cma>=3.3",
+)
 MODULES = {"scikit-image": "skimage"}  # where the module is not called as its package
 SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "torch")  # an installation must not replace these
 
