@@ -171,7 +171,7 @@ def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(host, panel,
     assert "install the extension PyTorch" in panel.ui.statusLabel.text and panel._run is None
 
 
-def test_what_the_panel_installs_is_what_the_library_needs():
+def test_what_the_panel_installs_is_what_the_library_needs(host):
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
 
     from DiffRegLib.mrml.panel import packages
