@@ -56,13 +56,32 @@ class Deformation:
         energy = sum((vectors.diff(n=2, dim=axis) ** 2).mean() for axis in (1, 2, 3))
         return energy * (3 * BENDING_LENGTH**2 / self._spacing**4)
 
-    def transform(self, field: Tensor) -> DisplacementField:
-        """The field on a grid twice as fine, interpolated by Catmull-Rom splines, without folds."""
+    @torch.no_grad()
+    def transforms(self) -> tuple[DisplacementField, DisplacementField]:
+        """The deformation and its inverse, which tells its residual, both without folds."""
+        vectors = self.vectors()
+        forward = self._refined(self.field(vectors))
+        if not self.velocity:
+            return forward, forward.inverse()
+        backward = self._refined(self.field(vectors, -1.0))
+        backward.residual = _round_trip(forward, backward)
+        return forward, backward
+
+    def _refined(self, field: Tensor) -> DisplacementField:
+        """The field on a grid twice as fine, interpolated by Catmull-Rom splines."""
         rows = [refining_matrix(n, field) for n in self.geometry.shape]
-        fine = unfold(filter_axes(field.detach(), rows), self._spacing / 2)
+        fine = unfold(filter_axes(field, rows), self._spacing / 2)
         affine = self.geometry.affine.clone()
         affine[:3, :3] /= 2
         return DisplacementField(Image(fine.cpu().contiguous(), affine))
+
+
+def _round_trip(forward: DisplacementField, backward: DisplacementField) -> float:
+    """The largest |forward(backward(y)) - y| in mm over the nodes y of the grid."""
+    y = forward.image.grid().reshape(-1, 3)
+    back = backward(y)
+    inside = forward.image.contains(back)
+    return float((forward(back[inside]) - y[inside]).norm(dim=-1).max())
 
 
 def refining_matrix(n: int, like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Affine, fit_affine, fit_rigid
 
+END = 0.02  # share of the points beyond what counts as the end of a cloud
 FEWEST_FOR_AFFINE = 8  # landmarks; with fewer a rigid motion is fitted
 
 
@@ -20,10 +21,37 @@ def initial_affine(fixed: PointCloud, moving: PointCloud, kind: str, landmarks: 
         return _from_landmarks(landmarks)
     (mean, spread), (target, target_spread) = moments(fixed), moments(moving)
     scale = target_spread / spread if kind == "moments" else torch.ones(3, dtype=torch.float64)
+    return _scaling(scale, target - scale * mean)
+
+
+def further_affines(fixed: PointCloud, moving: PointCloud) -> list[Affine]:
+    """Other starts, for clouds of which one is cut: equal centers without scaling, and equal ends.
+
+    Of the axes, the one along which the spreads differ most is taken for the cut one: no scaling there, and either the
+    lower or the upper ends of both clouds on each other, mean and spread along the others.
+    """
+    (mean, spread), (target, target_spread) = moments(fixed), moments(moving)
+    scale = target_spread / spread
+    axis = int(scale.log().abs().argmax())
+    scale[axis] = 1
+    affines = [_scaling(torch.ones_like(scale), target - mean)]
+    for end in (END, 1 - END):
+        offset = target - scale * mean
+        offset[axis] = _quantile(moving, axis, end) - _quantile(fixed, axis, end)
+        affines.append(_scaling(scale, offset))
+    return affines
+
+
+def _scaling(scale: Tensor, offset: Tensor) -> Affine:
     matrix = torch.eye(4, dtype=torch.float64)
     matrix[:3, :3] = torch.diag(scale)
-    matrix[:3, 3] = target - scale * mean
+    matrix[:3, 3] = offset
     return Affine(matrix)
+
+
+def _quantile(cloud: PointCloud, axis: int, share: float) -> float:
+    ordered = cloud.points[:, axis].sort().values
+    return float(ordered[round(share * (len(ordered) - 1))])
 
 
 def moments(cloud: PointCloud) -> tuple[Tensor, Tensor]:

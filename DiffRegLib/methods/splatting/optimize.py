@@ -20,11 +20,12 @@ FIT_ITERATIONS, FIT_RATE = 80, 2.0
 
 @dataclass(frozen=True)
 class Level:
-    """One level of the schedule: blur in mm, number of iterations."""
+    """One level of the schedule: blur in mm, number of iterations, weight of the bending energy."""
 
     number: int
     sigma: float
     iterations: int
+    stiffness: float = 0.0
 
 
 def optimize_affine(
@@ -78,7 +79,7 @@ def optimize_deformation(
         places = [deformation.move(deformation.field(vectors, sign), points) for sign, points, _ in terms]
         scale = level.sigma**2 / len(terms)
         value = scale * sum(term.refresh(place) for place, (_, _, term) in zip(places, terms))
-        bending = options.stiffness * deformation.bending(vectors)
+        bending = level.stiffness * deformation.bending(vectors)
         loss = scale * sum(term(place) for place, (_, _, term) in zip(places, terms)) + bending
         adam.zero_grad()
         loss.backward()

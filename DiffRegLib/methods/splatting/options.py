@@ -33,7 +33,10 @@ class SplattingOptions:
     affine_sigmas: tuple[float, ...] = option((20.0, 12.0), "blur of the levels that fit an affine", "mm", 0.5, 200.0)
     affine_iterations: int = option(40, "steps at each affine level, 0 skips them", low=0, high=10000)
     coarse_sigmas: tuple[float, ...] = option((12.0,), "blur of the levels before the search", "mm", 0.5, 200.0)
-    coarse_iterations: int = option(40, "steps at each coarse level, 0 skips them", low=0, high=10000)
+    coarse_stiffness: float = option(
+        1000.0, "weight of the bending energy at these levels, where shape alone tells", low=1e-3, high=1e8
+    )
+    coarse_iterations: int = option(100, "steps at each coarse level, 0 skips them", low=0, high=10000)
     search: bool = option(
         True, "look for the displacement under which the densities around a point match best", advanced=False
     )

@@ -23,6 +23,7 @@ COUPLING = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # standard deviations of the score t
 COUPLING_LENGTH = 20.0  # mm
 BACKGROUND = 4.0  # blurs; the local mean that the band-pass takes away
 NEIGHBORHOOD = 1.25  # patches; how far a node's displacement counts for its neighbors
+AGREEMENT = 1.5  # blurs
 CHUNK = 1000  # fixed points whose windows are read at a time
 
 
@@ -37,11 +38,14 @@ class SearchPass:
 
 @dataclass(frozen=True)
 class Found:
-    """Displacements (M, 3) in mm at nodes (M, 3), and how far each stands out of its window, in standard deviations."""
+    """Displacements (M, 3) in mm at nodes (M, 3).
+
+    agreement: the share of nodes whose own best displacement lies within 1.5 blurs of the coupled one.
+    """
 
     nodes: Tensor
     displacements: Tensor
-    scores: Tensor
+    agreement: float
     reach: float
 
     def at(self, points: Tensor) -> Tensor:
@@ -54,17 +58,16 @@ def search(
 ) -> Found:
     """Looks for the displacement of each of the (M, 3) nodes, fixed -> moving, starting from zero."""
     scores, offsets = _scores(fixed, moving, nodes, step, saturation, meter)
-    mean, deviation = scores.mean(1, keepdim=True), scores.std(1, keepdim=True).clamp(min=1e-12)
-    cost_unit = float(deviation.mean()) / COUPLING_LENGTH**2
+    cost_unit = float(scores.std(1).mean()) / COUPLING_LENGTH**2
     reach = NEIGHBORHOOD * step.patch
+    alone = offsets[scores.argmax(1)]
     field = torch.zeros_like(nodes)
     for coupling in COUPLING:
-        penalty = coupling * cost_unit * torch.cdist(field, offsets) ** 2
-        best = (scores - penalty).argmax(1)
+        best = (scores - coupling * cost_unit * torch.cdist(field, offsets) ** 2).argmax(1)
         field = local_affine(nodes, offsets[best], nodes, reach)
         meter.step("Searching displacements.")
-    nearest = torch.cdist(field, offsets).argmin(1, keepdim=True)
-    return Found(nodes, field, ((scores.gather(1, nearest) - mean) / deviation)[:, 0], reach)
+    agreement = ((alone - field).norm(dim=1) < AGREEMENT * step.sigma).float().mean()
+    return Found(nodes, field, float(agreement), reach)
 
 
 def _scores(

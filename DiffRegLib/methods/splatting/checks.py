@@ -1,0 +1,62 @@
+"""What is refused before any work begins."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.methods.splatting.options import SplattingOptions
+from DiffRegLib.options import validate
+from DiffRegLib.points import PointCloud
+
+FEWEST_POINTS = 10
+
+
+def check_options(options: SplattingOptions) -> None:
+    """Raises `RegistrationError` for values out of range and for schedules that do not fit together."""
+    validate(options)
+    if options.smoothing_kernel % 2 == 0:
+        raise RegistrationError(f"--smoothing-kernel is {options.smoothing_kernel}: give an odd number.")
+    lengths = {len(options.search_radius), len(options.search_sigma), len(options.search_patch)}
+    if options.search and len(lengths) != 1:
+        raise RegistrationError(
+            "--search-radius, --search-sigma and --search-patch have different lengths: give one value a pass to each."
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """Raises `RegistrationError` where a GPU is asked for that is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RegistrationError("--device is cuda, but torch finds no CUDA device here: choose auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def comparable(fixed: PointCloud, moving: PointCloud) -> tuple[PointCloud, PointCloud]:
+    """Both clouds with the labels that they share; raises `RegistrationError` where they cannot be registered."""
+    fixed.check("The fixed cloud")
+    moving.check("The moving cloud")
+    shared = tuple(label for label in fixed.labels if label in moving.labels)
+    if not shared:
+        raise RegistrationError(
+            f"The fixed cloud has the labels {_list(fixed.labels)} and the moving cloud {_list(moving.labels)}: "
+            "give clouds that share at least one label."
+        )
+    pair = fixed.with_labels(shared), moving.with_labels(shared)
+    for cloud, name in zip(pair, ("fixed", "moving")):
+        if len(cloud) < FEWEST_POINTS:
+            raise RegistrationError(
+                f"The {name} cloud has {len(cloud)} points of the labels that both clouds have: "
+                f"a registration needs at least {FEWEST_POINTS}."
+            )
+    return pair
+
+
+def check_landmarks(fixed: Tensor | None, moving: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    if fixed is None or moving is None:
+        return None
+    return torch.as_tensor(fixed), torch.as_tensor(moving)
+
+
+def _list(labels: tuple[int, ...]) -> str:
+    return ", ".join(map(str, labels[:5])) + (", ..." if len(labels) > 5 else "")
