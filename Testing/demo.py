@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SPACING = "2.5"
+SPACING = "2"
 
 
 def main() -> int:
