@@ -6,10 +6,10 @@ import enum
 from typing import Annotated, Union
 
 import slicer
-from DiffRegLib.methods.splatting.options import PRESETS, SplattingOptions
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
 
+from DiffRegLib.methods.splatting.options import PRESETS, SplattingOptions
 from DiffRegLib.mrml.panel.option_parameters import changed, follow, parameter_name, to_parameter, with_options
 from DiffRegLib.points.options import CloudOptions
 
