@@ -34,15 +34,6 @@ def camera(view="frontal", size=64):
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The images are so small that waiting for a second thread takes longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def ct():
     """A body with bones without any symmetry, 48^3 voxels of 4 mm, in HU."""
@@ -247,3 +238,9 @@ def test_bad_input_is_refused(ct):
         register(ct, [film], QUICK, initial=Affine(torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0]))))
     with pytest.raises(RegistrationError, match="patch-ncc"):
         register(ct, [film], dataclasses.replace(QUICK, similarity="patch-ncc"))
+
+
+def test_the_number_of_threads_is_given_back(ct):
+    before = torch.get_num_threads()
+    register(ct, [xray(ct, near())], dataclasses.replace(QUICK, search=False))
+    assert torch.get_num_threads() == before

@@ -72,10 +72,8 @@ def main() -> None:
     parser.add_argument("--starts", nargs="+", default=["near", "far"], choices=["near", "far"])
     parser.add_argument("--methods", nargs="+", default=["recipe"], choices=list(METHODS))
     parser.add_argument("--cases", nargs="+", type=int, default=list(range(20)))
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--pictures", type=Path, help="a folder for a picture of each case that is off by over 2 mm")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     ct = read_image(DATA / "drr_pelvis" / "ct128.nii.gz")
     register(ct, _clean(ct, "near", [0])[0].xrays, PoseOptions(search=False))  # compiles the kernels
     columns = " | ".join(f"< {limit:g}" for limit in LIMITS)

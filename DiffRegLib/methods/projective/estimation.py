@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -56,8 +57,21 @@ def register(
     start = _rigid(initial).to(device)
     _check_beam(scene, start)
     watch.report(0.0, "Preparing the resolutions.")
-    found = estimate(scene, start, watch)
-    return _result(scene, start, found, watch, ct)
+    with _one_thread():
+        found = estimate(scene, start, watch)
+        return _result(scene, start, found, watch, ct)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Thousands of operations on small images: a second thread gains little, and where another program has that core
+    the wait for it takes ten times as long as the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:

@@ -19,12 +19,13 @@ from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
 from DiffRegLib.methods.projective.match import Kind
 from DiffRegLib.methods.projective.motion import moved, step_between
 from DiffRegLib.methods.projective.scene import Scene
-from DiffRegLib.methods.projective.search import Candidate, Stage, Tactic, refined, search
+from DiffRegLib.methods.projective.search import Candidate, Stage, Tactic, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
 BELIEVED = 0.5  # local correlation at the last stage of the search that no wrong pose was seen to reach
+ELSEWHERE = 15.0  # mm; a pose that is further from the result is another answer
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
 
 
@@ -32,7 +33,7 @@ WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages
 class Estimate:
     """The best candidate with the problem in which it is the optimum.
 
-    runner_up: correlation of the second best pose of the search, as a fraction of that of the best.
+    runner_up: correlation of the best pose elsewhere in the search, as a fraction of that of the best.
     spread: (6,) step by which the pose differs between two readings of the grey scale.
     """
 
@@ -79,7 +80,8 @@ def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     done = _finished(scene, found[0], "local-ncc", watch)
     if options.optimizer == "gauss-newton" and options.similarity == "auto" and not watch.expired:
         done = _read_twice(scene, done, watch)
-    return replace(done, runner_up=found[1].score / found[0].score if len(found) > 1 else 0.0)
+    rivals = [c.score for c in found[1:] if distance(c.pose, done.best.pose, scene.center) > ELSEWHERE]
+    return replace(done, runner_up=max(rivals, default=0.0) / max(found[0].score, 1e-3))
 
 
 def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
