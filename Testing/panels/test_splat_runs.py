@@ -57,7 +57,9 @@ def test_a_shifted_cloud_comes_back_while_the_window_stays_alive(host, panel):
     chosen = parameters(panel)
     assert splat.error_mm(fixed, chosen.output_warped) < 1.0
     assert panel.ui.statusLabel.text == "" and panel.ui.applyButton.text == "Apply"
-    assert chosen.loss.GetNthPlotSeriesNode(0).GetTableNode().GetNumberOfRows() > 5
+    assert (
+        chosen.loss.GetNthPlotSeriesNode(0).GetTableNode().GetNumberOfRows() >= 2
+    )  # lines of progress are thinned by time
     before, after = (json.loads(chosen.measures)["landmarks"][key]["mean"] for key in ("before_mm", "after_mm"))
     assert before == pytest.approx(np.linalg.norm(splat.SHIFT), abs=0.01) and after < 1.5
     for title in ("Error of 30 landmarks", "Folded voxels", "Run time"):
