@@ -164,6 +164,13 @@ def test_a_picture_of_something_else_is_no_match(ct):
     assert found.verdict in ("doubtful", "failed") and found.reason
 
 
+def test_a_descent_that_stops_early_is_not_believed(ct):
+    start = rigid([2.0, 0.0, 3.0], [3.0, 4.0, -3.0], CENTER)
+    options = PoseOptions(search=False, optimizer="sgd", descent_iterations=3, levels=(64,), appearance="same")
+    found = register(ct, [xray(ct, near())], options, initial=start)
+    assert found.verdict != "converged" and found.uncertainty.unfinished_mm > 2
+
+
 def test_the_same_seed_gives_the_same_pose(ct):
     film = xray(ct, far())
     first, second = (register(ct, [film], QUICK).pose.matrix for _ in range(2))

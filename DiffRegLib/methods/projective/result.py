@@ -18,14 +18,15 @@ class Uncertainty:
     """One standard deviation of the pose about the volume's center, along the axes of the first camera.
 
     rotation_degrees: (3,) about the camera's x, y and z (the ray's) axis; shift_mm: (2,) along its x and y;
-    depth_mm: along the ray; point_mm: root mean square over points of the volume; covariance: (6,6) of turns (in mm at
-    100 mm from the center) and shifts (mm).
+    depth_mm: along the ray; point_mm: root mean square over points of the volume; unfinished_mm: the same for the step
+    that would still lead to the optimum; covariance: (6,6) of turns (in mm at 100 mm from the center) and shifts (mm).
     """
 
     rotation_degrees: tuple[float, float, float]
     shift_mm: tuple[float, float]
     depth_mm: float
     point_mm: float
+    unfinished_mm: float
     covariance: Tensor
 
 

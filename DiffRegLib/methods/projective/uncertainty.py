@@ -40,6 +40,7 @@ def uncertainty(problem: Problem, pose: Tensor, spread: Tensor, foreign: bool = 
         tuple(deviation[3:5].tolist()),
         deviation[5].item(),
         _of_points(variance, problem),
+        _of_points((inverse @ sum(residual.gradient for residual in residuals)).cpu() ** 2, problem),
         covariance,
     )
 
