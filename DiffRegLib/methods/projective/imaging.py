@@ -41,3 +41,30 @@ class ViewOptions:
     secondary_angle: float = option(
         0.0, "tilt of the detector toward the head (positive) or the feet", "degrees", -180.0, 180.0, False
     )
+
+
+@dataclass(frozen=True)
+class CArmOptions:
+    """One view of a C-arm as a person types it; 0 and nothing stand for what is not known yet, see `carm`."""
+
+    distance: float = option(0.0, "source to detector", "mm", 0.0, 10000.0, False)
+    isocenter_distance: float = option(0.0, "source to the isocenter, about which the C-arm turns", "mm", 0.0, 10000.0)
+    pixel_width: float = option(0.0, "from one column to the next, on the detector", "mm", 0.0, 100.0, False)
+    pixel_height: float = option(0.0, "from one row to the next, on the detector; 0: as wide", "mm", 0.0, 100.0)
+    principal_column: float | None = option(
+        None, "column at which the ray perpendicular to the detector arrives, the first is 0; none: the middle", "pixel"
+    )
+    principal_row: float | None = option(
+        None, "row at which the ray perpendicular to the detector arrives, the first is 0; none: the middle", "pixel"
+    )
+    primary_angle: float = option(
+        0.0, "where the detector is: 0 anterior, 90 on the patient's left, -90 right", "degrees", -360.0, 360.0, False
+    )
+    secondary_angle: float = option(
+        0.0, "tilt of the detector toward the head (positive) or the feet", "degrees", -360.0, 360.0, False
+    )
+    image_angle: float = option(
+        0.0, "turn of the image in its plane, clockwise as it is displayed", "degrees", -360.0, 360.0
+    )
+    mirrored: bool = option(False, "the image is displayed as a mirror would show it: left and right are exchanged")
+    isocenter: tuple[float, ...] = option((), "R, A and S of the isocenter; none: the center of the CT", "mm")
