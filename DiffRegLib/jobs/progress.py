@@ -7,6 +7,7 @@ import json
 import math
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +20,7 @@ SHORTEST_INTERVAL = 0.05  # seconds between two lines with the same message: a p
 class Event:
     """One line of progress. `time` is in seconds since the run began, `fraction` runs from 0 to 1.
 
+    `pose` is the best pose found so far where one is sought: 16 numbers row by row, CT world to C-arm world, RAS mm.
     `done` marks the last line of a run that succeeded, `error` (one sentence) that of one that did not.
     """
 
@@ -28,6 +30,7 @@ class Event:
     level: int | None = None
     iteration: int | None = None
     loss: float | None = None
+    pose: tuple[float, ...] | None = None
     done: bool = False
     error: str | None = None
 
@@ -41,7 +44,9 @@ def parse(line: str | bytes) -> Event | None:
     try:
         content = json.loads(line)
         known = {f.name for f in dataclasses.fields(Event)}
-        return Event(**content) if content and known.issuperset(content) else None
+        if not content or not known.issuperset(content):
+            return None
+        return Event(**{k: tuple(v) if k == "pose" else v for k, v in content.items()})
     except (ValueError, TypeError):
         return None
 
@@ -58,6 +63,7 @@ class Reporter:
         self._start = time.monotonic()
         self._last, self._message = -math.inf, ""
         self._last_fraction = 0.0
+        self._held: dict | None = None  # the newest line that was thinned
         self.stop = threading.Event()
 
     def __call__(
@@ -68,18 +74,24 @@ class Reporter:
         level: int | None = None,
         iteration: int | None = None,
         loss: float | None = None,
+        pose: Sequence[float] | None = None,
     ) -> None:
-        """Tells how far the work is (0 to 1) and what it does; steps in quick succession are thinned."""
+        """Tells how far the work is (0 to 1) and what it does; of steps in quick succession with one message some are
+        left out, never the last. pose: 16 numbers, see `Event`."""
         if self.stop.is_set():
             raise Cancelled("The job was told to stop.")
         now = time.monotonic() - self._start
-        if message == self._message and now - self._last < SHORTEST_INTERVAL:
-            return
-        self._last, self._message = now, message
         self._last_fraction = max(self._last_fraction, min(float(fraction), 1.0))
         line = {"time": round(now, 3), "fraction": round(self._last_fraction, 4), "message": message}
-        details = {"level": level, "iteration": iteration, "loss": _finite(loss)}
-        self._write(line | {k: v for k, v in details.items() if v is not None})
+        details = {"level": level, "iteration": iteration, "loss": _finite(loss), "pose": _all_finite(pose)}
+        line |= {k: v for k, v in details.items() if v is not None}
+        if message == self._message and now - self._last < SHORTEST_INTERVAL:
+            self._held = line
+            return
+        if message != self._message:
+            self._release()
+        self._last, self._message, self._held = now, message, None
+        self._write(line)
 
     def part(self, start: float, stop: float) -> Part:
         """A callback for one part of the work, whose 0 to 1 is `start` to `stop` of the whole."""
@@ -87,11 +99,13 @@ class Reporter:
 
     def done(self) -> None:
         """The last line of a run that succeeded."""
+        self._release()
         self._write({"done": True})
 
     def error(self, sentence: str) -> None:
         """The last line of a run that did not succeed; never raises."""
         try:
+            self._release()
             self._write({"error": sentence})
         except (Cancelled, OSError, ValueError):
             pass
@@ -102,6 +116,12 @@ class Reporter:
             self._file.close()
         except OSError:
             pass  # a full disk, which was told already
+
+    def _release(self) -> None:
+        """Writes the last step of a phase where it was held back."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._write(held)
 
     def _write(self, content: dict) -> None:
         line = json.dumps(content) + "\n"  # ASCII: a pipe's encoding cannot spoil it
@@ -116,6 +136,11 @@ class Reporter:
 def _finite(value: float | None) -> float | None:
     """The number, or None for one that JSON has no word for."""
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _all_finite(values: Sequence[float] | None) -> list[float] | None:
+    """The numbers, or None where JSON has no word for one of them."""
+    return [float(v) for v in values] if values is not None and all(map(math.isfinite, values)) else None
 
 
 class Part:

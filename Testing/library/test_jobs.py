@@ -8,10 +8,9 @@ import time
 
 import pytest
 
-from DiffRegLib.errors import Cancelled, RegistrationError
-from DiffRegLib.jobs import Event, is_complete, make_job, parse, read_job, worker_command, worker_environment
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.jobs import is_complete, make_job, parse, read_job, worker_command, worker_environment
 from DiffRegLib.jobs.job import checksum, describe
-from DiffRegLib.jobs.progress import Reporter
 
 RUNNER = """
 import time
@@ -262,45 +261,6 @@ def test_archive_key_is_part_of_the_path(tmp_path):
     assert job.inputs[0].sha256 == job.inputs[1].sha256 == checksum(str(archive))
     swapped = describe("test", {"fixed": f"{archive}:exp", "moving": f"{archive}:insp"}, {})
     assert not job.same_work(swapped)
-
-
-def test_reporter_maps_parts_and_never_runs_backwards(tmp_path):
-    with open(tmp_path / "out", "w") as output:
-        report = Reporter(tmp_path / "progress.jsonl", output)
-        part = report.part(0.2, 0.6)
-        part(0.5, "half of the part")
-        report(0.1, "earlier")
-        report.close()
-    fractions = [parse(line).fraction for line in (tmp_path / "out").read_text().splitlines()]
-    assert fractions == [0.4, 0.4]
-
-
-def test_reporter_thins_fast_iterations_but_keeps_stages(tmp_path):
-    with open(tmp_path / "out", "w") as output:
-        report = Reporter(tmp_path / "progress.jsonl", output)
-        for i in range(500):
-            report(i / 500, "fast", iteration=i, loss=float("nan"))
-        report(1.0, "last stage")
-        report.close()
-    events = [parse(line) for line in (tmp_path / "out").read_text().splitlines()]
-    assert len(events) < 100 and events[-1].message == "last stage"
-    assert events[0].loss is None
-
-
-def test_reporter_told_to_stop_raises(tmp_path):
-    with open(tmp_path / "out", "w") as output:
-        report = Reporter(tmp_path / "progress.jsonl", output)
-        report.stop.set()
-        with pytest.raises(Cancelled):
-            report(0.5, "too late")
-        report.close()
-
-
-def test_lines_of_others_are_no_events():
-    for line in ("", "hello", "[1]", "3", "{}", '{"other": 1}', b"\xff\xfe"):
-        assert parse(line) is None
-    assert Event(time=10, fraction=0.25).seconds_left() == pytest.approx(30)
-    assert Event().seconds_left() is None
 
 
 def test_panel_side_imports_neither_torch_nor_numpy():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Any
+
+from torch import Tensor
 
 from DiffRegLib.methods.registration import Progress, TraceRow
 
@@ -15,7 +18,7 @@ class Watch:
 
     def __init__(self, limit: float, progress: Progress | None = None) -> None:
         self._begin, self._limit, self._progress = time.perf_counter(), limit, progress
-        self._done = 0.0
+        self._done, self._passed = 0.0, 0
         self.rows: list[TraceRow] = []
 
     @property
@@ -26,13 +29,30 @@ class Watch:
     def expired(self) -> bool:
         return self.seconds > self._limit
 
-    def note(self, level: int, iteration: int, cost: float, rate: float) -> None:
-        """Adds an iteration to the trace. level: width of the detector in pixels; cost: the loss as minimized."""
-        self.rows.append(TraceRow(level, iteration, cost, 0.0, rate))
-        self.report(self._done, f"Refining at {level} pixels: loss {cost:.4f}.")
+    def note(self, level: int, iteration: int, cost: float, rate: float, pose: Tensor) -> None:
+        """Adds an iteration to the trace.
 
-    def report(self, fraction: float, message: str) -> None:
-        """Progress never runs backward; whatever the callback raises ends the work."""
+        level: width of the detector in pixels; iteration: from 1, counted on where a level is refined once more;
+        cost: the loss as minimized; pose: (4,4), the best so far.
+        """
+        if iteration == 1:
+            last = self.rows[-1] if self.rows else None
+            self._passed = last.iteration if last is not None and last.level == level else 0
+        iteration += self._passed
+        self.rows.append(TraceRow(level, iteration, cost, 0.0, rate))
+        message = f"Refining at {level} pixels."
+        self._tell(message, pose=numbers(pose), level=level, iteration=iteration, loss=cost)
+
+    def report(self, fraction: float, message: str, pose: Tensor | None = None) -> None:
+        """Progress never runs backward; whatever the callback raises ends the work. pose: (4,4), the best so far."""
         self._done = max(self._done, min(fraction, 1.0))
+        self._tell(message, **({} if pose is None else {"pose": numbers(pose)}))
+
+    def _tell(self, message: str, **details: Any) -> None:
         if self._progress is not None:
-            self._progress(self._done, message)
+            self._progress(self._done, message, **details)
+
+
+def numbers(pose: Tensor) -> tuple[float, ...]:
+    """The 16 numbers of a pose (4,4) row by row, as progress carries it."""
+    return tuple(pose.detach().double().flatten().tolist())

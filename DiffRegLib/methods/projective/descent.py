@@ -93,7 +93,7 @@ def _follow(loss: Loss, options: PoseOptions, level: int, watch: Watch, extent: 
         losses.append(value)
         if value < lowest:
             best, lowest = before, value
-        watch.note(level, iteration, value, rate)
+        watch.note(level, iteration, value, rate, moved(loss.pose, loss.generators, best * unit))
         if watch.expired or settled(losses, options.tolerance):
             break
     return best * unit
@@ -124,19 +124,24 @@ def settled(losses: list[float], tolerance: float) -> bool:
 
 
 def _evolve(loss: Loss, options: PoseOptions, level: int, watch: Watch) -> Tensor:
-    """CMA-ES (Hansen & Ostermeier, Evolutionary Computation 2001) on the six numbers in mm."""
+    """CMA-ES (Hansen & Ostermeier, Evolutionary Computation 2001) on the six numbers in mm; never worse than 0."""
     try:
         import cma
     except ImportError:
         raise RegistrationError("The optimizer cma needs the package cma: install it, or choose another.") from None
     quiet = {"seed": options.seed + 1, "verbose": -9, "tolfun": options.tolerance * 0.1, "tolx": 1e-3}
     strategy = cma.CMAEvolutionStrategy([0.0] * 6, options.spread, quiet)
+    best = torch.zeros(6, dtype=torch.float64, device=loss.pose.device)
+    with torch.no_grad():
+        lowest = float(loss(best[None]))
     for generation in range(1, options.descent_iterations + 1):
         population = strategy.ask()
         with torch.no_grad():
             values = loss(torch.from_numpy(np.stack(population)).to(loss.pose.device)).tolist()
         strategy.tell(population, values)
-        watch.note(level, generation, strategy.result.fbest, strategy.sigma)
+        if strategy.result.fbest < lowest:
+            best, lowest = best.new_tensor(strategy.result.xbest), strategy.result.fbest
+        watch.note(level, generation, lowest, strategy.sigma, moved(loss.pose, loss.generators, best))
         if watch.expired or strategy.stop():
             break
-    return torch.tensor(strategy.result.xbest, dtype=torch.float64, device=loss.pose.device)
+    return best

@@ -56,7 +56,7 @@ def register(
     scene = Scene(volume, views, options)
     start = _rigid(initial).to(device)
     _check_beam(scene, start)
-    watch.report(0.0, "Preparing the resolutions.")
+    watch.report(0.0, "Preparing the resolutions.", start)
     with _one_thread():
         found = estimate(scene, start, watch)
         return _result(scene, start, found, watch, ct)
@@ -80,7 +80,7 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
     verdict, reason = judge(found.appearance, found.best.score, found.runner_up, uncertain, watch.expired)
     change = pose @ torch.linalg.inv(start)
     shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()
-    watch.report(1.0, f"The pose is {verdict}.")
+    watch.report(1.0, f"The pose is {verdict}.", pose)
     return PoseRegistration(
         pose=Affine(pose.cpu()),
         start=Affine(start.cpu()),

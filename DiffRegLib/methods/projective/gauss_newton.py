@@ -16,8 +16,8 @@ DAMPING = 1e-3
 MOST_DAMPING = 1e3
 LONGEST = 25.0  # mm; a step is cut to this length
 
-Listener = Callable[[int, float, float], None]
-"""Called with iteration, cost and damping after every step."""
+Listener = Callable[[int, float, float, Tensor], None]
+"""Called with iteration, cost, damping and pose (4,4) after every step; the cost never rises."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def gauss_newton(
             break
         pose, generators, normal = candidate, onward, accepted
         if listener is not None:
-            listener(step_number, normal.cost, damping)
+            listener(step_number, normal.cost, damping, pose)
         if step.norm() < tolerance:
             break
     return Minimum(pose, normal.cost, step_number)

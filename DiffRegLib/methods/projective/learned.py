@@ -141,7 +141,7 @@ class Comparison:
             if value < lowest:
                 best, lowest = pose, value
             if watch is not None:
-                watch.note(level, len(losses), value, RATE)
+                watch.note(level, len(losses), value, RATE, best)
             if deviation(losses) < threshold or (watch is not None and watch.expired):
                 break
             step = MOMENTUM * step - RATE * gradient

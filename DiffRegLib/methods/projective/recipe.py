@@ -107,6 +107,7 @@ def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> li
     if scene.options.optimizer == "gauss-newton":
         for stage in tactic.stages:
             candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+            watch.report(0.0, "Refining from the start.", max(candidates, key=lambda c: c.score).pose)
     elif len(signs) > 1:
         problem = scene.problem(tactic.stages[0].width, tactic.kind, 1.0, tactic.stages[0].pixels)
         score = float(problem.scores(start))
@@ -125,7 +126,7 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
             problem = scene.problem(width, matched, candidate.polarity, pixels, _thin(scene, kind))
             problem.focus(pose)
             pose = _optimized(problem, pose, scene, chosen, width, watch)
-        watch.report(0.7 + 0.3 * (number + 1) / total, f"Refined at {width} pixels.")
+        watch.report(0.7 + 0.3 * (number + 1) / total, f"Refined at {width} pixels.", pose)
     judged = scene.problem(scene.levels[-1], kind, candidate.polarity, thin=_thin(scene, kind))
     judged.focus(pose)
     score = float(judged.scores(pose))
@@ -152,7 +153,7 @@ def _optimized(problem: Problem, pose: Tensor, scene: Scene, similarity: str, wi
     if options.optimizer != "gauss-newton":
         return descend(problem, pose, options, similarity, scene.half_extent, width, watch)
 
-    def listener(step: int, cost: float, damping: float) -> None:
-        watch.note(width, step, cost, damping)
+    def listener(step: int, cost: float, damping: float, reached: Tensor) -> None:
+        watch.note(width, step, cost, damping, reached)
 
     return gauss_newton(problem, pose, options.iterations, listener=listener).pose

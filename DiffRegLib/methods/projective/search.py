@@ -58,16 +58,20 @@ def search(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Ca
     generator = torch.Generator().manual_seed(options.seed)
     found: list[Candidate] = []
     for number in range(options.rounds):
-        watch.report(0.7 * number / options.rounds, f"Searching the pose, round {number + 1} of {options.rounds}.")
+        message = f"Searching the pose, round {number + 1} of {options.rounds}."
+        watch.report(0.7 * number / options.rounds, message)
         spread = 1 + GROWTH * number
         poses = _drawn(scene, start, options.starts, spread, generator)
         candidates = _promising(scene, poses, tactic, options.refined)
         for stage in tactic.stages:
             candidates = best_apart(candidates, scene.center)[: stage.keep]
             candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+            best = found[0] if found else max(candidates, key=lambda c: c.score)
+            watch.report(0.7 * number / options.rounds, message, best.pose)
             if watch.expired:
                 break
         found = best_apart(found + candidates, scene.center)
+        watch.report(0.7 * (number + 1) / options.rounds, message, found[0].pose)
         if watch.expired or found[0].score > tactic.believed:
             break
     return found
