@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -11,14 +10,7 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.camera.carm import positioner_rotation
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.projective.imaging import CArmOptions
-
-NEEDED: Mapping[str, tuple[str, str]] = {
-    "distance": ("the distance from source to detector", "DistanceSourceToDetector (0018,1110)"),
-    "isocenter_distance": ("the distance from source to isocenter", "DistanceSourceToPatient (0018,1111)"),
-    "pixel_width": ("the width of a pixel", "ImagerPixelSpacing (0018,1164)"),
-}
-"""What has to be known: what people call it, and the DICOM tag that says it."""
+from DiffRegLib.methods.projective.imaging import NEEDED, CArmOptions
 
 FRONTAL = torch.tensor([[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
 """Rows: the directions of columns, rows and beam of a frontal view, RAS."""

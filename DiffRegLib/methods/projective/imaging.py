@@ -68,3 +68,11 @@ class CArmOptions:
     )
     mirrored: bool = option(False, "the image is displayed as a mirror would show it: left and right are exchanged")
     isocenter: tuple[float, ...] = option((), "R, A and S of the isocenter; none: the center of the CT", "mm")
+
+
+NEEDED = {
+    "distance": ("the distance from source to detector", "DistanceSourceToDetector (0018,1110)"),
+    "isocenter_distance": ("the distance from source to isocenter", "DistanceSourceToPatient (0018,1111)"),
+    "pixel_width": ("the width of a pixel", "ImagerPixelSpacing (0018,1164)"),
+}
+"""What of a view has to be known: what people call it, and the DICOM tag that says it."""
