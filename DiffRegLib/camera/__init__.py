@@ -1,6 +1,6 @@
 """Cameras: a pinhole in the patient's world, and where one comes from (calibration, C-arm, DICOM, files, peers)."""
 
-from DiffRegLib.camera.carm import AP, LATERAL, c_arm, check_view, check_views, relation, turned
+from DiffRegLib.camera.carm import AP, LATERAL, c_arm, check_view, check_views, misplaced, relation, turned
 from DiffRegLib.camera.dicom import from_dicom
 from DiffRegLib.camera.files import Placement, read_geometry, write_geometry
 from DiffRegLib.camera.matrices import from_intrinsics, from_projection_matrix
@@ -17,6 +17,7 @@ __all__ = [
     "from_dicom",
     "from_intrinsics",
     "from_projection_matrix",
+    "misplaced",
     "read_geometry",
     "relation",
     "turned",

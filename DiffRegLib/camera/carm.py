@@ -14,6 +14,13 @@ from DiffRegLib.errors import RegistrationError
 AP, LATERAL = (0.0, 0.0), (90.0, 0.0)
 """Positioner angles (primary, secondary) of the frontal view and of the lateral one, detector on the patient's left."""
 
+ADVICE = {
+    "behind the X-ray source": ": correct the start pose or the geometry.",
+    "beyond the detector": ": correct the start pose or the distances of the geometry.",
+    "outside the beam": ", no part of it is seen: correct the start pose or the geometry.",
+}
+"""Where a CT may lie instead of in the beam, and what a person can do about it."""
+
 SAME_ANGLE, SAME_PLACE = 1.0, 5.0  # degrees and mm below which two views show nothing that one does not
 
 
@@ -80,21 +87,21 @@ def relation(first: Camera, second: Camera) -> tuple[float, float]:
     return angle, abs((between @ normal).item()) / normal.norm().item()
 
 
+def misplaced(camera: Camera, points: Tensor) -> str:
+    """Where the points (N,3), RAS mm, of the CT's body lie instead of in the beam: a key of `ADVICE`, or ""."""
+    depth = camera.project(points.double())[1]
+    if (depth > 0).double().mean() < 0.5:
+        return "behind the X-ray source"
+    if (depth < camera.distance).double().mean() < 0.5:
+        return "beyond the detector"
+    return "" if camera.sees(points.double()).any() else "outside the beam"
+
+
 def check_view(camera: Camera, points: Tensor, name: str) -> None:
     """Raises RegistrationError where the camera does not look at the points (N,3), RAS mm, of the CT's body."""
-    pixels, depth = camera.project(points.double())
-    if (depth > 0).double().mean() < 0.5:
-        raise RegistrationError(
-            f"In {name} the CT lies behind the X-ray source: correct the start pose or the geometry."
-        )
-    if (depth < camera.distance).double().mean() < 0.5:
-        raise RegistrationError(
-            f"In {name} the CT lies beyond the detector: correct the start pose or the distances of the geometry."
-        )
-    if not camera.sees(points.double()).any():
-        raise RegistrationError(
-            f"In {name} the CT lies outside the beam, no part of it is seen: correct the start pose or the geometry."
-        )
+    where = misplaced(camera, points)
+    if where:
+        raise RegistrationError(f"In {name} the CT lies {where}{ADVICE[where]}")
 
 
 def check_views(cameras: Sequence[Camera], points: Tensor, names: Sequence[str]) -> None:
