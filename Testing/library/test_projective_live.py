@@ -138,7 +138,7 @@ def test_the_width_settles_where_frames_fit_the_budget(full):
 
 def test_the_width_does_not_swing_where_a_finer_volume_makes_the_next_one_slow():
     widths = pictures(Pace(256, 256), lambda width: 8.0 if width <= 128 else 40.0, 400)
-    assert sum(a != b for a, b in zip(widths, widths[1:])) < 8
+    assert sum(a != b for a, b in zip(widths, widths[1:])) <= 9  # three at the start and after each wait
 
 
 def test_the_width_recovers_when_the_machine_is_free_again():
