@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.kinds import check_input
 from DiffRegLib.methods.projective.imaging import ImagingOptions
 from DiffRegLib.methods.projective.options import PoseOptions
+from DiffRegLib.methods.projective.training_options import NETWORK
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, to_dict
 
@@ -48,13 +50,13 @@ def run(given: argparse.Namespace) -> int:
     """Makes the job, runs it in a child process, and prints the pose and how sure it is."""
     from DiffRegLib.cli.execute import run_to
 
-    start = start_of(given.start)
+    start, pose = start_of(given.start), from_arguments(PoseOptions, given)
     options: dict[str, dict[str, Any]] = {
-        "pose": to_dict(from_arguments(PoseOptions, given)),
+        "pose": to_dict(replace(pose, network="")),  # the job knows it as an input, with its checksum
         "imaging": to_dict(from_arguments(ImagingOptions, given)),
         "start": {"pose": start} if isinstance(start, list) else {},
     }
-    out, complete = run_to(given.out, "projective", _inputs(given, start), options, given.overwrite)
+    out, complete = run_to(given.out, "projective", _inputs(given, start, pose.network), options, given.overwrite)
     if complete:
         print(f"{out} holds this very result already; nothing was run.")
     show_pose(out)
@@ -87,7 +89,12 @@ def check_file(path: str, role: str) -> str:
     return path
 
 
-def _inputs(given: argparse.Namespace, start: list[float] | str | None) -> dict[str, str]:
+def network_file(path: str) -> str:
+    """The weights of a file, or of a folder of `diffreg train`; raises RegistrationError where there are none."""
+    return check_file(os.path.join(path, NETWORK) if os.path.isdir(path) else path, "the network")
+
+
+def _inputs(given: argparse.Namespace, start: list[float] | str | None, network: str) -> dict[str, str]:
     inputs = {"ct": check_input(given.ct, ("image",), "the CT")}
     inputs |= {f"xray_{n}": check_file(path, "the X-ray") for n, path in enumerate(given.xrays, 1)}
     inputs |= {f"geometry_{n}": check_file(path, "the geometry") for n, path in enumerate(given.geometry, 1)}
@@ -96,6 +103,8 @@ def _inputs(given: argparse.Namespace, start: list[float] | str | None) -> dict[
     for role, kinds in (("landmarks", ("points",)), ("clicks", ("points",)), ("mask", ("image",))):
         if getattr(given, role) is not None:
             inputs[role] = check_input(getattr(given, role), kinds, f"--{role}")
+    if network:
+        inputs["network"] = network_file(network)
     if (given.landmarks is None) != (given.clicks is None):
         raise RegistrationError("--landmarks and --clicks belong together: give both or none.")
     return inputs

@@ -12,7 +12,7 @@ from DiffRegLib.cli.pose import check_file
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.kinds import check_input
 from DiffRegLib.methods.projective.imaging import ViewOptions
-from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
+from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, from_dict
 
@@ -55,7 +55,7 @@ def run(given: argparse.Namespace) -> int:
 
     trainer = _trainer(given, _read(ct, organs, given.labels), _camera(given.geometry, view), target)
     done = len(trainer.trace)
-    if done >= trainer.options.iterations and (target / "network.safetensors").is_file():
+    if done >= trainer.options.iterations and (target / NETWORK).is_file():
         print(f"{target} has been trained for {done} steps already; nothing was run.")
         return 0
     try:

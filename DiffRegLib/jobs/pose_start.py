@@ -13,7 +13,7 @@ from DiffRegLib.camera import Camera, check_views, from_dicom, read_geometry
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.jobs.job import Job
-from DiffRegLib.methods.projective.attenuation import body_points, check_hounsfield, keep_only
+from DiffRegLib.methods.projective.attenuation import body_points, check_hounsfield, chosen, keep_only
 from DiffRegLib.methods.projective.imaging import ImagingOptions, VolumeOptions
 from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
 from DiffRegLib.methods.projective.xray import Film, XRay, prepare, read_xray
@@ -26,12 +26,16 @@ SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
 
 @dataclass(frozen=True, eq=False)
 class PoseInput:
-    """What `register` takes; `ct` in HU with what is not projected as air, `note` on the origin of the start pose."""
+    """What `register` takes; `ct` in HU with what is not projected as air, `note` on the origin of the start pose.
+
+    organ: (1, D, H, W), 1 in what the job's mask keeps, or None without a mask.
+    """
 
     ct: Image
     xrays: tuple[XRay, ...]
     start: Affine
     note: str
+    organ: Tensor | None = None
 
 
 def roles(job: Job, kind: str) -> list[str]:
@@ -51,7 +55,7 @@ def read_input(job: Job, imaging: ImagingOptions) -> PoseInput:
     points = start(body_points(ct))
     check_views(cameras, points, [film.name for film in films])
     xrays = tuple(prepare(film, camera, imaging.line_integrals) for film, camera in zip(films, cameras))
-    return PoseInput(ct, xrays, start, note)
+    return PoseInput(ct, xrays, start, note, _organ(job.path("mask"), ct, imaging.labels))
 
 
 def read_ct(path: str, mask: str | None, kept: VolumeOptions) -> Image:
@@ -59,6 +63,10 @@ def read_ct(path: str, mask: str | None, kept: VolumeOptions) -> Image:
     ct = read_image(path)
     check_hounsfield(ct, path)
     return keep_only(ct, read_image(mask) if mask else None, kept.labels, kept.bone_threshold)
+
+
+def _organ(mask: str | None, ct: Image, labels: Sequence[int]) -> Tensor | None:
+    return chosen(ct, read_image(mask), labels) if mask else None
 
 
 def read_cameras(geometries: Sequence[str], films: Sequence[Film], ct: Image) -> tuple[list[Camera], Tensor | None]:

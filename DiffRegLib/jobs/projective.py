@@ -36,11 +36,13 @@ SHOWN = 512  # pixels of a radiograph in the picture, at most
 def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     """Estimates the pose and writes pose.tfm, pose.json and overview.png; returns the method's provenance."""
     options = from_dict(PoseOptions, job.options["pose"])
+    options = dataclasses.replace(options, network=job.path("network") or options.network)
     imaging = from_dict(ImagingOptions, job.options["imaging"])
     given = read_input(job, imaging)
     report(READ, f"Estimating the pose, {given.note}.")
     volume = attenuation(given.ct, imaging.water)
-    registration = register(volume, given.xrays, options, given.start, report.part(READ, REGISTERED))
+    progress = report.part(READ, REGISTERED)
+    registration = register(volume, given.xrays, options, given.start, progress, given.organ)
     report(REGISTERED, "Writing the result.")
     write_transform(registration.transform, result / POSE)
     facts = describe(registration, given)

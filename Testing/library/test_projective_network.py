@@ -13,7 +13,7 @@ from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, write_image
 from DiffRegLib.methods.projective.attenuation import attenuation
 from DiffRegLib.methods.projective.clock import Watch
-from DiffRegLib.methods.projective.learned import SETTLED, LearnedSimilarity, deviation, learned_descent
+from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, deviation, learned_descent
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, pushed, standardized
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.scene import Scene
@@ -287,7 +287,7 @@ def test_network_first_then_gradient_ncc_reaches_the_pose():
     approach = learned.between(volume, scene.views).approach(start)
     assert approach.settled and deviation(approach.losses) < SETTLED <= deviation(approach.losses[:-1])
     watch = Watch(60.0)
-    end = learned_descent(scene, start, learned, watch)
+    end = learned_descent(scene, start, Guide(learned), watch)
     places = [(pose[:3, :3] @ CENTER + pose[:3, 3] - CENTER).norm().item() for pose in (start, end)]
     assert places[1] < 0.2 * places[0]
     images = watch.rows[len(approach.losses) :]

@@ -39,7 +39,7 @@ def keep_only(
     """
     share = torch.ones_like(ct.data)
     if mask is not None:
-        share = _chosen(ct, mask, labels)
+        share = chosen(ct, mask, labels)
     elif labels:
         raise RegistrationError("Labels to project were chosen without a label map: give one with --mask.")
     if bone_threshold is not None:
@@ -78,7 +78,11 @@ def body_points(ct: Image, most: int = 4000) -> Tensor:
     return ct.to_world(index.flip(1).double() * stride)
 
 
-def _chosen(ct: Image, mask: Image, labels: Sequence[int]) -> Tensor:
+def chosen(ct: Image, mask: Image, labels: Sequence[int] = ()) -> Tensor:
+    """(1, D, H, W) on the grid of the CT: 1 where a label map on any grid is not 0, or has one of the labels; else 0.
+
+    Raises RegistrationError for a label that is not there.
+    """
     same = mask.shape == ct.shape and torch.allclose(mask.affine, ct.affine, atol=1e-3)
     values = (mask if same else mask.resample(ct, mode="nearest")).data[:1].round()
     if not labels:

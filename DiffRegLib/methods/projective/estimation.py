@@ -18,6 +18,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.memory import peak_memory_mb
 from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield
 from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.learned import Guide
 from DiffRegLib.methods.projective.motion import turn_degrees
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.recipe import Estimate, estimate
@@ -39,18 +40,21 @@ def register(
     options: PoseOptions | None = None,
     initial: Affine | None = None,
     progress: Progress | None = None,
+    segmentation: Tensor | None = None,
 ) -> PoseRegistration:
     """Estimates where the CT lies in the world of the cameras.
 
     ct: (1,D,H,W) in HU, or linear attenuation a mm.
     xrays: one or more of the same moment, with cameras in one common world (their relation is known and kept).
     initial: rigid, CT world to world of the cameras, RAS mm; the identity by default.
+    segmentation: (1,D,H,W), not 0 in the organ, for a network that was trained with it.
     Raises RegistrationError for input that cannot be registered, before any long work.
     """
     options = validate(options or PoseOptions())
     _check_options(options)
     watch = Watch(options.time_limit, progress)
     device = _device(options.device)
+    guide = Guide.load(options.network, ct, segmentation, options.device) if options.network else None
     volume = _attenuating(ct).to(device)
     views = tuple(dataclasses.replace(v, image=v.image.to(device), mask=v.mask.to(device)) for v in views_of(xrays))
     scene = Scene(volume, views, options)
@@ -58,7 +62,7 @@ def register(
     _check_beam(scene, start)
     watch.report(0.0, "Preparing the resolutions.", start)
     with _one_thread():
-        found = estimate(scene, start, watch)
+        found = estimate(scene, start, watch, guide)
         return _result(scene, start, found, watch, ct)
 
 
@@ -101,6 +105,10 @@ def _check_options(options: PoseOptions) -> None:
     if options.optimizer == "gauss-newton" and options.similarity == "patch-ncc":
         raise RegistrationError(
             "--similarity patch-ncc has no residuals for --optimizer gauss-newton: choose local-ncc, or adam or cma."
+        )
+    if options.network and options.similarity not in ("auto", "gradient-ncc"):
+        raise RegistrationError(
+            f"--network is followed by gradient-ncc, not by {options.similarity}: leave --similarity at auto."
         )
 
 

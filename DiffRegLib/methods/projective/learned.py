@@ -169,18 +169,55 @@ class Approach:
     settled: bool
 
 
-def learned_descent(
-    scene: Scene, start: Tensor, learned: LearnedSimilarity, watch: Watch, polarity: float = 1.0
-) -> Tensor:
+@dataclass(frozen=True)
+class Guide:
+    """A network that leads to the pose, with the segmentation (1,D,H,W) of the CT for one that was trained with it."""
+
+    learned: LearnedSimilarity
+    segmentation: Tensor | None = None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, volume: Image, segmentation: Tensor | None, device: str = "auto") -> Guide:
+        """Reads the weights; raises RegistrationError for other files, and where the segmentation is missing."""
+        learned = LearnedSimilarity.load(path, device)
+        shape = learned.network.options
+        if not shape.segmentation and not shape.alone:
+            return cls(learned)
+        if segmentation is None:
+            raise RegistrationError(f"{path} was trained with a segmentation of the CT: give one with --mask.")
+        if segmentation.shape != volume.data.shape:
+            raise RegistrationError(
+                f"The segmentation has the shape {tuple(segmentation.shape)}: give that of the CT, "
+                f"{tuple(volume.data.shape)}."
+            )
+        return cls(learned, segmentation.to(volume.device))
+
+    def approach(self, scene: Scene, start: Tensor, watch: Watch, polarity: float = 1.0) -> Approach:
+        """The network's part of the way from a start (4,4)."""
+        shape, volume = self.learned.network.options, scene.volume
+        if shape.alone:
+            volume = Image(volume.data * (self.segmentation != 0), volume.affine)
+        organ = self.segmentation if shape.segmentation else None
+        comparison = self.learned.between(volume, scene.views, organ, polarity)
+        approach = comparison.approach(start, watch, shape.detector)
+        return replace(approach, pose=approach.pose.to(start.device))
+
+
+def learned_descent(scene: Scene, start: Tensor, guide: Guide, watch: Watch, polarity: float = 1.0) -> Tensor:
     """Net first, gradient NCC after: the pose (4,4) from a start (4,4), as in ProST (Gao et al., MICCAI 2020).
 
-    The network's part ends when its last 10 losses deviate by less than `SETTLED`; then the gradient NCC is descended
-    at each level of the scene with the optimizer of its options, or by SGD where these name none that descends images.
+    The network's part ends when its last 10 losses deviate by less than `SETTLED`; `descend_images` is the other.
+    """
+    return descend_images(scene, guide.approach(scene, start, watch, polarity).pose, watch, polarity)
+
+
+def descend_images(scene: Scene, pose: Tensor, watch: Watch, polarity: float = 1.0) -> Tensor:
+    """Descends the gradient NCC from a pose (4,4) at each level of the scene.
+
+    It takes the optimizer of the scene's options, or SGD where these name none that descends images.
     """
     from DiffRegLib.methods.projective.descent import descend
 
-    comparison = learned.between(scene.volume, scene.views, polarity=polarity)
-    pose = comparison.approach(start, watch, learned.network.options.detector).pose.to(start.device)
     options = scene.options
     if options.optimizer in ("gauss-newton", "none"):
         options = replace(options, optimizer="sgd")

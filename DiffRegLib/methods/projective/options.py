@@ -12,6 +12,11 @@ from DiffRegLib.options import option
 class PoseOptions:
     """What `register` can be told; schedules from coarse to fine."""
 
+    network: str = option(
+        "",
+        "weights of a learned similarity, or a folder of diffreg train: the network leads from the start in place of "
+        "the search, gradient-ncc follows",
+    )
     search: bool = option(
         True, "look for the pose from many random starts; without, only descend from the given start", advanced=False
     )

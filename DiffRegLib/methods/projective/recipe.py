@@ -16,6 +16,7 @@ from torch import Tensor
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.descent import descend
 from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
+from DiffRegLib.methods.projective.learned import Guide, descend_images
 from DiffRegLib.methods.projective.match import Kind
 from DiffRegLib.methods.projective.motion import moved, step_between
 from DiffRegLib.methods.projective.scene import Scene
@@ -26,6 +27,7 @@ SAME = 0.985  # correlation of images from which they show the same line integra
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
 BELIEVED = 0.5  # local correlation at the last stage of the search that no wrong pose was seen to reach
 ELSEWHERE = 15.0  # mm; a pose that is further from the result is another answer
+SIGNS = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
 
 
@@ -44,9 +46,11 @@ class Estimate:
     spread: Tensor
 
 
-def estimate(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
-    """Estimates the pose from a start (4,4) under the options of the scene."""
+def estimate(scene: Scene, start: Tensor, watch: Watch, guide: Guide | None = None) -> Estimate:
+    """Estimates the pose from a start (4,4) under the options of the scene; a guide takes the place of the search."""
     wanted = scene.options.appearance
+    if guide is not None:
+        return _guided(scene, start, watch, guide)
     if wanted == "same" or (wanted == "auto" and all(view.integrals for view in scene.views)):
         same = _same(scene, start, watch)
         if wanted == "same" or _explained(same) or watch.expired:
@@ -57,6 +61,21 @@ def estimate(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
 def _explained(same: Estimate) -> bool:
     """Whether radiographs and CT show the same: nearly equal, and what is left points nowhere."""
     return same.best.score > SAME and uncertainty(same.problem, same.best.pose, same.spread).point_mm < RESIDUE
+
+
+def _guided(scene: Scene, start: Tensor, watch: Watch, guide: Guide) -> Estimate:
+    """Net first, gradient NCC after; of two polarities the one that brings the network's loss lower."""
+    options, integrals = scene.options, all(view.integrals for view in scene.views)
+    signs = (1.0,) if options.polarity == "auto" and integrals else SIGNS[options.polarity]
+    reached = {sign: guide.approach(scene, start, watch, sign) for sign in signs}
+    sign = min(reached, key=lambda s: min(reached[s].losses))
+    watch.report(0.5, "The network has led the way.", reached[sign].pose)
+    pose = descend_images(scene, reached[sign].pose, watch, sign)
+    if options.appearance == "same" or (options.appearance == "auto" and integrals):
+        same = replace(_judged(scene, pose, sign, "ncc"), appearance="same")
+        if options.appearance == "same" or _explained(same):
+            return same
+    return _judged(scene, pose, sign, "local-ncc")
 
 
 def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
@@ -102,7 +121,7 @@ def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
 def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
     if scene.options.search:
         return search(scene, start, tactic, watch)
-    signs = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}[scene.options.polarity]
+    signs = SIGNS[scene.options.polarity]
     candidates = [Candidate(start, 0.0, sign) for sign in signs]
     if scene.options.optimizer == "gauss-newton":
         for stage in tactic.stages:
@@ -127,12 +146,16 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
             problem.focus(pose)
             pose = _optimized(problem, pose, scene, chosen, width, watch)
         watch.report(0.7 + 0.3 * (number + 1) / total, f"Refined at {width} pixels.", pose)
-    judged = scene.problem(scene.levels[-1], kind, candidate.polarity, thin=_thin(scene, kind))
-    judged.focus(pose)
-    score = float(judged.scores(pose))
-    return Estimate(
-        Candidate(pose, score, candidate.polarity), judged, "different", 0.0, torch.zeros(6, dtype=torch.float64)
-    )
+    return _judged(scene, pose, candidate.polarity, kind)
+
+
+def _judged(scene: Scene, pose: Tensor, polarity: float, kind: Kind) -> Estimate:
+    """What the images say of a pose (4,4) at the finest level."""
+    problem = scene.problem(scene.levels[-1], kind, polarity, thin=_thin(scene, kind))
+    problem.focus(pose)
+    score = float(problem.scores(pose))
+    still = torch.zeros(6, dtype=torch.float64, device=pose.device)
+    return Estimate(Candidate(pose, score, polarity), problem, "different", 0.0, still)
 
 
 def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:

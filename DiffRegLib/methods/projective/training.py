@@ -22,10 +22,9 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, choose_device
 from DiffRegLib.methods.projective.simulation import Simulator
-from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
+from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.views import pooled
 from DiffRegLib.methods.projective.weights import (
-    NETWORK,
     build,
     optimizer_tensors,
     read_tensors,

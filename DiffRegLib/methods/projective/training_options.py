@@ -7,6 +7,8 @@ from typing import Literal
 
 from DiffRegLib.options import option
 
+NETWORK = "network.safetensors"  # the weights in the folder of a training
+
 
 @dataclass(frozen=True)
 class NetworkOptions:

@@ -17,10 +17,9 @@ from torch import Tensor
 from DiffRegLib import __version__
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.projective.network import SimilarityNetwork
-from DiffRegLib.methods.projective.training_options import NetworkOptions
+from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
 from DiffRegLib.options import from_dict, to_dict
 
-NETWORK = "network.safetensors"
 FORMAT = "diffreg projective similarity 1"
 
 

@@ -1,0 +1,135 @@
+"""The option `network`: a learned similarity leads, gradient NCC follows; in `register` and in `diffreg pose`."""
+
+import json
+
+import pytest
+import torch
+
+from DiffRegLib.camera import write_geometry
+from DiffRegLib.cli import main
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import Image, write_image
+from DiffRegLib.jobs.job import checksum
+from DiffRegLib.methods.projective import PoseOptions, register
+from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.learned import Guide, learned_descent
+from DiffRegLib.methods.projective.network import SimilarityNetwork
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
+from DiffRegLib.methods.projective.views import views_of
+from DiffRegLib.methods.projective.weights import write_weights
+from DiffRegLib.transforms import read_transform, rigid
+from Testing.library.radiographed import CENTER, XRay, attenuation, distance, patient, xray
+
+SHAPE = {"voxel": 8.0, "detector": 24, "features": 2, "width": 4, "blocks": 1, "encoder_width": 4, "stages": 2}
+START = rigid([2.0, 0.0, 3.0], [3.0, 4.0, -3.0], CENTER)
+TRUTH = rigid([4.0, -3.0, 5.0], [6.0, 8.0, -5.0], CENTER)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def ct():
+    return patient()
+
+
+def trained(folder, **shape):
+    """A folder as `diffreg train` leaves it; untrained weights descend from near as well."""
+    torch.manual_seed(0)
+    folder.mkdir()
+    write_weights(folder / NETWORK, SimilarityNetwork(NetworkOptions(**SHAPE, embedding=8, **shape)), {"steps": 0})
+    return folder
+
+
+def options(network, **more):
+    values = {"levels": (64,), "optimizer": "lbfgs", "descent_iterations": 30, "tolerance": 0.0, **more}
+    return PoseOptions(network=str(network), **values)
+
+
+def test_register_gives_what_the_learned_descent_gives(ct, tmp_path):
+    chosen, film = options(trained(tmp_path / "trained")), xray(ct, TRUTH)
+    found = register(ct, [film], chosen, START)
+    scene, volume = Scene(attenuation(ct), views_of([film]), chosen), attenuation(ct)
+    alone = learned_descent(scene, START.matrix, Guide.load(chosen.network, volume, None), Watch(60.0))
+    assert torch.equal(found.pose.matrix, alone)
+    assert distance(ct, found.pose, TRUTH) < 0.2 < distance(ct, START, TRUTH)
+    assert (found.verdict, found.appearance, found.polarity) == ("converged", "same", "positive")
+    assert [row.level for row in found.trace] == sorted(row.level for row in found.trace)
+    assert {row.level for row in found.trace} == {24, 64}  # the network's detector, then that of the images
+
+
+def test_a_network_that_ends_far_away_is_not_believed(ct, tmp_path):
+    start = rigid([30.0, 40.0, -25.0], [40.0, -20.0, 30.0], CENTER)
+    found = register(ct, [xray(ct, TRUTH)], options(trained(tmp_path / "trained"), descent_iterations=3), start)
+    assert distance(ct, found.pose, TRUTH) > 10
+    assert found.verdict != "converged" and found.reason
+
+
+def test_the_network_tells_which_polarity_it_knows(ct, tmp_path):
+    film = xray(ct, TRUTH)
+    dark = XRay(-film.image, film.camera, kind="log")
+    found = register(ct, [dark], options(trained(tmp_path / "trained")), START)
+    assert found.polarity == "negative" and distance(ct, found.pose, TRUTH) < 0.5
+
+
+@pytest.mark.parametrize("shape", [{"segmentation": True}, {"alone": True}])
+def test_a_network_that_knows_the_organ_gets_it(ct, tmp_path, shape):
+    chosen, film = options(trained(tmp_path / "trained", **shape)), xray(ct, TRUTH)
+    with pytest.raises(RegistrationError, match="--mask"):
+        register(ct, [film], chosen, START)
+    with pytest.raises(RegistrationError, match="shape"):
+        register(ct, [film], chosen, START, segmentation=torch.ones(1, 2, 2, 2))
+    found = register(ct, [film], chosen, START, segmentation=(ct.data > 200).float())
+    assert distance(ct, found.pose, TRUTH) < 0.5
+
+
+def test_another_similarity_after_the_network_is_refused(ct, tmp_path):
+    with pytest.raises(RegistrationError, match="--similarity"):
+        register(ct, [xray(ct, TRUTH)], options(trained(tmp_path / "trained"), similarity="ncc"), START)
+
+
+@pytest.fixture
+def command(ct, tmp_path):
+    film = xray(ct, TRUTH)
+    write_image(ct, tmp_path / "ct.nii.gz", "int16")
+    write_image(Image((ct.data > 200).float(), ct.affine), tmp_path / "bones.nii.gz", "uint8")
+    write_image(Image(film.image[None, None], torch.eye(4)), tmp_path / "xray.nii.gz")
+    write_geometry(tmp_path / "geometry.json", [film.camera], CENTER)
+    words = ["pose", tmp_path / "ct.nii.gz", tmp_path / "xray.nii.gz", "--geometry", tmp_path / "geometry.json"]
+    words += ["--line-integrals", "--levels", 64, "--optimizer", "lbfgs", "--descent-iterations", 30]
+    start = ["--start", 2, 0, 3, 3, 4, -3]
+    return lambda *more: main([str(word) for word in (*words, "-o", tmp_path / "out", *start, *more)])
+
+
+def test_the_command_takes_a_network_and_knows_its_bytes(ct, command, tmp_path):
+    folder = trained(tmp_path / "trained")
+    assert command("--network", folder) == 0
+    assert distance(ct, read_transform(tmp_path / "out" / "pose.tfm"), TRUTH) < 0.2
+    job = json.loads((tmp_path / "out" / "job.json").read_text())
+    used = {entry["role"]: entry["sha256"] for entry in job["inputs"]}
+    assert used["network"] == checksum(str(folder / NETWORK))
+    facts = json.loads((tmp_path / "out" / "pose.json").read_text())
+    assert facts["verdict"] == "converged" and facts["trace"][0]["level"] == 24
+
+
+def test_the_command_refuses_what_is_no_network(command, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.safetensors").write_text("weights")
+    organ = trained(tmp_path / "organ", segmentation=True)
+    for path, word in (
+        (tmp_path / "missing", "does not exist"),
+        (tmp_path / "empty", "does not exist"),
+        (tmp_path / "text.safetensors", "not readable as safetensors"),
+        (organ, "--mask"),
+    ):
+        assert command("--network", path) == 2
+        complaint = capsys.readouterr().err.strip()
+        assert word in complaint and path.name in complaint and len(complaint.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
+    assert command("--network", organ, "--mask", tmp_path / "bones.nii.gz", "--time-limit", 5) == 0
