@@ -136,7 +136,7 @@ def _read_itk(path: Path) -> SimpleITK.Image:
         raise RegistrationError(
             f"{path} cannot be read as an image: it is truncated, damaged or of another format."
         ) from None
-    _check_nifti(path, image)
+    check_nifti(path, image)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() == 2:
@@ -151,8 +151,11 @@ def _read_itk(path: Path) -> SimpleITK.Image:
     return image
 
 
-def _check_nifti(path: Path, image: SimpleITK.Image) -> None:
-    """ITK puts zeros where a NIfTI file is cut off or holds NaN, and says nothing."""
+def check_nifti(path: Path, image: SimpleITK.Image) -> None:
+    """Raises `RegistrationError` where the NIfTI file that was read as `image` is cut off or not finite.
+
+    ITK puts zeros there and says nothing. Files of other formats pass.
+    """
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         return
     expected = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * int(image.GetMetaData("bitpix")) // 8

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from DiffRegLib.cli.metrics import FILE as METRICS
 from DiffRegLib.cli.metrics import show_result
+from DiffRegLib.cli.pose import FACTS as POSE
+from DiffRegLib.cli.pose import show_pose
 from DiffRegLib.cli.show import facts
 from DiffRegLib.jobs.kinds import kind_of
 
@@ -41,6 +43,8 @@ def run(given: argparse.Namespace) -> int:
         facts(path, describe[kind](path))
         if kind == "result" and (Path(path) / METRICS).is_file():
             show_result(Path(path))
+        if kind == "result" and (Path(path) / POSE).is_file():
+            show_pose(Path(path))
     return 0
 
 

@@ -47,7 +47,7 @@ def roles(job: Job, kind: str) -> list[str]:
 def read_input(job: Job, imaging: ImagingOptions) -> PoseInput:
     """Reads and checks everything; raises RegistrationError before any long work."""
     ct = read_ct(job.path("ct"), job.path("mask"), imaging)
-    films = [read_xray(job.path(role)) for role in roles(job, "xray")]
+    films = [read_xray(job.path(role), imaging.frame) for role in roles(job, "xray")]
     if not films:
         raise RegistrationError("There is no X-ray to register: give at least one.")
     cameras, placed = read_cameras([job.path(role) for role in roles(job, "geometry")], films, ct)

@@ -144,6 +144,8 @@ def test_pose_writes_the_transform_the_facts_and_the_picture(scene, tmp_path, ca
     shift = torch.tensor(numbers[3:]) - torch.tensor([3.0, 0.0, 5.0])
     assert facts["change"]["mm"] == pytest.approx(shift.norm().item(), abs=1e-6)
     assert facts["verdict"] in printed and "rx [degrees]" in printed
+    _, told, _ = said(capsys, "info", out)
+    assert "projective registration" in told and printed[printed.index("Pose in") :] in told
     assert (out / "overview.png").stat().st_size > 20_000
 
 

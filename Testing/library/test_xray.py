@@ -63,7 +63,8 @@ def test_files_that_are_no_x_ray_are_refused_by_name(tmp_path):
     cases = {
         "color.png": ("color", np.stack([gray] * 3, -1)),
         "constant.png": ("constant", np.full(SIZE, 7, np.uint8)),
-        "series.nii.gz": ("single 2D image", np.stack([gray] * 4)),
+        "run.nii.gz": ("run of 4 frames.*--frame", np.stack([gray] * 4)),
+        "strip.mha": ("single 2D image", gray[:3]),
         "broken.mha": ("1 pixels that are NaN", broken),
         "text.png": ("cannot be read", None),
         "missing.png": ("does not exist", None),
@@ -74,6 +75,26 @@ def test_files_that_are_no_x_ray_are_refused_by_name(tmp_path):
         with pytest.raises(RegistrationError, match=words) as error:
             read_xray(tmp_path / name)
         assert name in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["run.dcm", "run.tif", "run.mha"])
+def test_one_frame_of_a_run_is_an_x_ray(tmp_path, name):
+    run = np.stack([(thickness() * 1000 + 10 * k).astype(np.uint16) for k in range(3)])
+    write(tmp_path / name, run)
+    for frame in (1, 3):
+        assert np.array_equal(read_xray(tmp_path / name, frame).values, run[frame - 1])
+    with pytest.raises(RegistrationError, match="3 frames, --frame is 4"):
+        read_xray(tmp_path / name, 4)
+    with pytest.raises(RegistrationError, match="which one with --frame, from 1 to 3"):
+        read_xray(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["cut.nii", "cut.nii.gz", "cut.mha", "cut.nrrd", "cut.png", "cut.dcm"])
+def test_files_that_are_cut_off_are_refused(tmp_path, name):
+    whole = write(tmp_path / f"whole{name[3:]}", (thickness() * 1000).astype(np.uint16)).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RegistrationError, match=f"{name}.*(truncated|damaged)"):
+        read_xray(tmp_path / name)
 
 
 @pytest.mark.parametrize("gamma", [0.6, 1.0, 1.7])

@@ -25,6 +25,7 @@ class ImagingOptions(VolumeOptions):
     line_integrals: bool = option(
         False, "the X-rays are line integrals of attenuation already, no grey values", advanced=False
     )
+    frame: int = option(0, "which frame of files that hold a run of X-rays, from 1; 0 for files of one image", low=0)
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,7 @@ class View:
         weights = self.mask[: rows * factor, : columns * factor].float()
         share = F.avg_pool2d(weights[None], factor)[0]
         mean = F.avg_pool2d((image * weights)[None], factor)[0] / share.clamp(min=1e-6)
-        return View(mean, share > 0.99, coarser(self.camera, factor, (rows, columns)), self.integrals)
-
-
-def coarser(camera: Camera, factor: int, size: tuple[int, int]) -> Camera:
-    """The same camera with blocks of factor x factor pixels read as one."""
-    (across, down), (column, row) = camera.spacing, camera.center
-    principal = ((column - (factor - 1) / 2) / factor, (row - (factor - 1) / 2) / factor)
-    return dataclasses.replace(camera, spacing=(across * factor, down * factor), size=size, principal=principal)
+        return View(mean, share > 0.99, self.camera.resized(factor), self.integrals)
 
 
 def views_of(radiographs: Sequence[Radiograph]) -> tuple[View, ...]:

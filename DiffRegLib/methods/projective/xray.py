@@ -14,6 +14,7 @@ from torch import Tensor
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import check_nifti
 from DiffRegLib.methods.projective.field import field_of_view
 
 Kind = Literal["line integral", "log", "intensity"]
@@ -68,11 +69,12 @@ class XRay:
         return f"{what}; bone is {polarity} ({100 * self.confidence:.0f} % sure); {field}"
 
 
-def read_xray(path: str | Path) -> Film:
+def read_xray(path: str | Path, frame: int = 0) -> Film:
     """Reads any 2D or one-slice image that SimpleITK reads (DICOM, PNG, TIFF, NIfTI, MHA, ...).
 
-    Raises RegistrationError that names the file where it is missing, unreadable, colored, a series, constant or not
-    finite.
+    frame: which one of a run of images, from 1; 0 for a file of one image.
+    Raises RegistrationError that names the file where it is missing, unreadable, cut off, colored, a run of which no
+    frame is chosen, constant or not finite.
     """
     import SimpleITK as sitk
 
@@ -85,16 +87,31 @@ def read_xray(path: str | Path) -> Film:
         raise RegistrationError(
             f"{path} cannot be read as an image: it is truncated, damaged or of another format."
         ) from None
+    check_nifti(path, image)
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise RegistrationError(f"{path} is a color image: convert it to shades of gray, or give the original X-ray.")
-    values = np.squeeze(sitk.GetArrayFromImage(image))
-    if values.ndim != 2 or min(values.shape) < 8:
-        shape = " x ".join(map(str, image.GetSize()))
-        raise RegistrationError(f"{path} is an image of {shape} pixels: give a single 2D image, one file a view.")
+    values = _one_frame(np.squeeze(sitk.GetArrayFromImage(image)), frame, str(path))
     tags = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if "|" in key}
     values = values.astype(np.float32)
     _check_values(values, str(path))
     return Film(values, str(path), tags)
+
+
+def _one_frame(values: np.ndarray, frame: int, name: str) -> np.ndarray:
+    shape = " x ".join(map(str, reversed(values.shape)))
+    if values.ndim not in (2, 3) or min(values.shape[-2:]) < 8:
+        raise RegistrationError(f"{name} is an image of {shape} pixels: give a single 2D image, one file a view.")
+    frames = values if values.ndim == 3 else values[None]
+    if values.ndim == 3 and frame == 0:
+        raise RegistrationError(
+            f"{name} is a run of {len(frames)} frames ({shape} pixels): say which one with --frame, from 1 to "
+            f"{len(frames)}, or give a single 2D image."
+        )
+    if frame > len(frames):
+        raise RegistrationError(
+            f"{name} has {len(frames)} frame{'s' * (len(frames) > 1)}, --frame is {frame}: give a smaller number."
+        )
+    return frames[max(frame, 1) - 1]
 
 
 def prepare(film: Film, camera: Camera, line_integrals: bool = False) -> XRay:
