@@ -2,14 +2,14 @@
 
 Images are (rows, columns), the larger a value the more is attenuated, bone bright; a mask is True where the beam
 reached the detector. On one core of an EPYC server, at 256 x 256 pixels: blend and red-cyan 0.4 ms, checkerboard 2 ms,
-difference 4 to 8 ms, contours 7 ms.
+difference 6 ms, contours 6 ms.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,7 +25,7 @@ SOBEL = 8.0  # slope that a Sobel filter gives for a derivative of one
 METAL = 2.5  # interquartile ranges above the upper quartile, which anatomy does not reach
 LIMIT = 2.5  # local standard deviations at which the color of a difference is full
 STEPS, SAMPLED = 64, 16384  # quantiles that are matched between tiles, of so many pixels
-BLOCK = 4.0  # blocks of pixels that a wide blur averages first, in one standard deviation
+BLOCK = 3.0  # blocks of pixels that a wide blur averages first, in one standard deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,25 +145,23 @@ def _locally_normalized(image: np.ndarray, mask: np.ndarray, sigma: float) -> np
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur of a floating image with a standard deviation in pixels, weights renormalized at the border.
 
-    Made for wide blurs, whose time does not grow with sigma: blocks of a quarter of it are added up first, and
-    along each axis a product with a small matrix spreads them over the pixels.
+    Made for wide blurs, whose time does not grow with sigma: blocks of a third of it are added up, the sums are
+    blurred, and what comes out is interpolated. All of it is the work of one thread, so that no other is waited for.
     """
-    block = max(1, int(sigma / BLOCK))
-    sums = image
-    for axis, n in enumerate(image.shape):
-        sums = np.add.reduceat(sums, np.arange(0, n, block), axis) if block > 1 else sums
-    down, across = (_weights(n, block, sigma, image.dtype.char) for n in image.shape)
-    return down @ sums @ across.T
+    from scipy.ndimage import gaussian_filter1d
 
-
-@lru_cache(maxsize=64)
-def _weights(n: int, block: int, sigma: float, kind: str) -> np.ndarray:
-    """(n, blocks) share of every pixel of a block in the blurred value at each of n pixels along an axis."""
-    starts = np.arange(0, n, block)
-    counts = np.minimum(block, n - starts)
-    apart = np.arange(n)[:, None] - (starts + (counts - 1) / 2)
-    weights = np.exp(-0.5 * (apart / sigma) ** 2)
-    return (weights / (weights @ counts)[:, None]).astype(kind)
+    shape, block = image.shape, max(1, int(sigma / BLOCK))
+    rest = np.sqrt(sigma**2 - (block**2 - 1) / 4) / block  # adding and interpolating blur as well
+    for axis, n in enumerate(shape):
+        starts = np.arange(0, n, block)
+        counts = np.minimum(block, n - starts).astype(float)
+        sums = np.add.reduceat(image, starts, axis) if block > 1 else image
+        share = gaussian_filter1d(counts, rest, mode="constant").reshape((-1, 1) if axis == 0 else (1, -1))
+        image = gaussian_filter1d(sums, rest, axis, mode="constant") / share.astype(image.dtype)
+    if block == 1:
+        return image
+    down, across = (_interpolation(n, block, image.dtype.char) for n in shape)
+    return _applied(down, across, image)
 
 
 def reduced(image: np.ndarray, factor: float) -> np.ndarray:
@@ -171,13 +169,31 @@ def reduced(image: np.ndarray, factor: float) -> np.ndarray:
     if factor == 1:
         return image
     down, across = (_shares(n, factor, np.result_type(image, np.float32).char) for n in image.shape)
-    return down @ image @ across.T
+    return _applied(down, across, image)
+
+
+def _applied(down: Any, across: Any, image: np.ndarray) -> np.ndarray:
+    """down image across^T for two sparse matrices."""
+    return np.ascontiguousarray((across @ (down @ image).T).T)
 
 
 @lru_cache(maxsize=16)
-def _shares(n: int, factor: float, kind: str) -> np.ndarray:
-    """(fewer, n) share of every pixel along an axis in each of the wider ones."""
+def _interpolation(n: int, block: int, kind: str) -> Any:
+    """(n, blocks) sparse matrix from the middles of blocks of pixels along an axis to its n pixels, linear."""
+    from scipy.sparse import csr_array
+
+    starts = np.arange(0, n, block)
+    middles = starts + (np.minimum(block, n - starts) - 1) / 2
+    place = np.interp(np.arange(n), middles, np.arange(len(middles)))
+    return csr_array(np.maximum(1 - np.abs(place[:, None] - np.arange(len(middles))), 0).astype(kind))
+
+
+@lru_cache(maxsize=16)
+def _shares(n: int, factor: float, kind: str) -> Any:
+    """(fewer, n) sparse matrix: the share of every pixel along an axis in each of the wider ones."""
+    from scipy.sparse import csr_array
+
     low = np.arange(int(n / factor + 1e-9))[:, None] * factor
     pixel = np.arange(n)
     overlap = np.minimum(pixel + 1, low + factor) - np.maximum(pixel, low)
-    return (np.maximum(overlap, 0) / factor).astype(kind)
+    return csr_array((np.maximum(overlap, 0) / factor).astype(kind))
