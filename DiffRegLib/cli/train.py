@@ -51,9 +51,10 @@ def run(given: argparse.Namespace) -> int:
     view, target = from_arguments(ViewOptions, given), Path(os.path.abspath(given.out))
     if not given.resume and os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise RegistrationError(f"{target} exists: choose another name, or go on from its checkpoint with --resume.")
-    from DiffRegLib.cli.training_folder import CANCELED, training_folder
+    from DiffRegLib.cli.training_folder import CANCELED, ended_at_once, leave_nothing, training_folder
 
-    trainer = _trainer(given, _read(ct, organs, given.labels), _camera(given.geometry, view), target)
+    with ended_at_once(leave_nothing):
+        trainer = _trainer(given, _read(ct, organs, given.labels), _camera(given.geometry, view), target)
     done = len(trainer.trace)
     if done >= trainer.options.iterations and (target / NETWORK).is_file():
         print(f"{target} has been trained for {done} steps already; nothing was run.")

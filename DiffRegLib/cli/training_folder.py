@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def training_folder(target: Path) -> Iterator[None]:
     except OSError as error:
         raise RegistrationError(f"{target} cannot be written ({error.strerror}): choose another folder.") from error
     try:
-        with _ended_at_once(lambda: _leave(target, missing)):
+        with ended_at_once(lambda: _leave(target, missing)):
             yield
     except KeyboardInterrupt:
         print(_kept(target), file=sys.stderr, flush=True)
@@ -61,9 +61,18 @@ def _tidy(target: Path, missing: list[Path]) -> None:
             folder.rmdir()
 
 
+def leave_nothing() -> None:
+    """Ends the process before anything was written."""
+    print("diffreg: canceled, nothing was kept.", file=sys.stderr, flush=True)
+    os._exit(CANCELED)
+
+
 @contextmanager
-def _ended_at_once(action) -> Iterator[None]:
-    """Calls `action` in another thread when a signal has not ended the block after a while."""
+def ended_at_once(action: Callable[[], None]) -> Iterator[None]:
+    """Calls `action` in another thread when a signal has not ended the block after half a second.
+
+    A signal is not heard inside a long computation, and the import of a package may swallow it.
+    """
     ear, mouth = socket.socketpair()
     mouth.setblocking(False)
     left = threading.Event()
