@@ -25,8 +25,8 @@ def available(backend: str) -> bool:
     return backend == "reference" or (backend == "cpu" and _imports("numba") is not None)
 
 
-def kernels(operator: str, backend: str, module: str, *tensors: Tensor) -> ModuleType | None:
-    """The kernels' module `module` + "_cpu" or "_cuda" that shall run on these tensors, or None for the reference.
+def choose(backend: str, *tensors: Tensor) -> str:
+    """The implementation that shall run on these tensors: "reference", "cpu" or "cuda".
 
     "auto" takes the kernels of the tensors' device where they can run, and the reference for float64, for dtypes that
     the kernels lack, and where numba is missing. A backend asked for by name that cannot run raises ValueError.
@@ -35,16 +35,20 @@ def kernels(operator: str, backend: str, module: str, *tensors: Tensor) -> Modul
         raise ValueError(f"backend is {backend!r}: choose one of {', '.join(BACKENDS)}.")
     device, narrow = tensors[0].device.type, (torch.float16, torch.bfloat16) if tensors[0].is_cuda else ()
     fits = all(t.device.type == device and t.dtype in (torch.float32, *narrow) for t in tensors)
-    chosen = backend
     if backend == "auto":
-        chosen = device if fits and device in BACKENDS and available(device) else "reference"
-    elif backend != "reference":
+        return device if fits and device in BACKENDS and available(device) else "reference"
+    if backend != "reference":
         if not available(backend):
             raise ValueError(f"backend {backend!r} cannot run here: choose 'auto', or install what it needs.")
         if not (fits and device == backend):
             kinds = ", ".join(f"{t.dtype} on {t.device}" for t in tensors)
             raise ValueError(f"backend {backend!r} takes float32 tensors on its own device, not {kinds}: use 'auto'.")
-    _ran[operator] = chosen
+    return backend
+
+
+def kernels(operator: str, backend: str, module: str, *tensors: Tensor) -> ModuleType | None:
+    """The kernels' module `module` + "_cpu" or "_cuda" that `choose` takes, noted as the latest; None: reference."""
+    chosen = _ran[operator] = choose(backend, *tensors)
     return None if chosen == "reference" else importlib.import_module(f"DiffRegLib.ops.kernels.{module}_{chosen}")
 
 

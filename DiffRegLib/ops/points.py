@@ -44,13 +44,15 @@ def splat(points: Tensor, values: Tensor, shape: tuple[int, int, int], backend: 
     backend: "auto", "reference", "cpu" or "cuda".
 
     Returns (B,C,D,H,W). Differentiable to points and values, twice. Raises ValueError for shapes that do not fit.
+    On the CPU, points that want a gradient are kept in sorted order until it is taken: 16 + 4 C bytes a point.
     """
     _check(points, values, "values", 3)
     if values.shape[2] != points.shape[1]:
         raise ValueError(f"values of {values.shape[2]} points for {points.shape[1]} points: give one value a point.")
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"shape is {tuple(shape)}: give three positive numbers of voxels (D, H, W).")
-    return torch.ops.diffreg.splat(points, values, [int(n) for n in shape], backend)
+    keep = points.requires_grad and torch.is_grad_enabled() and backends.choose(backend, values, points) == "cpu"
+    return torch.ops.diffreg.splat(points, values, [int(n) for n in shape], keep, backend)[0]
 
 
 def _check(points: Tensor, other: Tensor, name: str, dimensions: int) -> None:
@@ -69,15 +71,26 @@ def _sample(volume: Tensor, points: Tensor, backend: str) -> Tensor:
 
 
 @torch.library.custom_op("diffreg::splat", mutates_args=())
-def _splat(points: Tensor, values: Tensor, shape: list[int], backend: str) -> Tensor:
+def _splat(points: Tensor, values: Tensor, shape: list[int], keep: bool, backend: str) -> tuple[Tensor, Tensor]:
+    """The grid, and if kept (by the CPU kernels alone) the sorted points (B,N*(4+C)), to spare `gather` the sorting."""
     kernels = backends.kernels("splat", backend, "points", values, points)
-    return (splat_reference if kernels is None else kernels.splat)(points, values, tuple(shape))
+    if keep:
+        return kernels.splat_sorted(points, values, tuple(shape))
+    grid = (splat_reference if kernels is None else kernels.splat)(points, values, tuple(shape))
+    return grid, _nothing_kept(values)
 
 
 @torch.library.custom_op("diffreg::gather", mutates_args=())
-def _gather(volume: Tensor, points: Tensor, weights: Tensor, backend: str) -> tuple[Tensor, Tensor]:
+def _gather(volume: Tensor, points: Tensor, weights: Tensor, records: Tensor, backend: str) -> tuple[Tensor, Tensor]:
+    """Samples, and the gradient to the points of their weighted sum; records: what `splat` kept of them, or empty."""
     kernels = backends.kernels("gather", backend, "points", volume, points, weights)
+    if records.numel():
+        return kernels.gather_sorted(volume, records)
     return (gather_reference if kernels is None else kernels.gather)(volume, points, weights)
+
+
+def _nothing_kept(like: Tensor) -> Tensor:
+    return like.new_empty(0, dtype=torch.int32)
 
 
 @_sample.register_fake
@@ -86,12 +99,14 @@ def _(volume, points, backend):
 
 
 @_splat.register_fake
-def _(points, values, shape, backend):
-    return values.new_empty(values.shape[0], values.shape[1], *shape)
+def _(points, values, shape, keep, backend):
+    batch, channels, count = values.shape
+    kept = values.new_empty(batch, count * (4 + channels), dtype=torch.int32) if keep else _nothing_kept(values)
+    return values.new_empty(batch, channels, *shape), kept
 
 
 @_gather.register_fake
-def _(volume, points, weights, backend):
+def _(volume, points, weights, records, backend):
     return volume.new_empty(volume.shape[0], volume.shape[1], points.shape[1]), torch.empty_like(points)
 
 
@@ -99,18 +114,18 @@ def _sample_backward(ctx, grad):
     volume, points = ctx.saved_tensors
     to_volume = to_points = None
     if ctx.needs_input_grad[0]:
-        to_volume = torch.ops.diffreg.splat(points, grad, list(volume.shape[2:]), ctx.backend)
+        to_volume = torch.ops.diffreg.splat(points, grad, list(volume.shape[2:]), False, ctx.backend)[0]
     if ctx.needs_input_grad[1]:
-        to_points = torch.ops.diffreg.gather(volume, points, grad, ctx.backend)[1]
+        to_points = torch.ops.diffreg.gather(volume, points, grad, _nothing_kept(grad), ctx.backend)[1]
     return to_volume, to_points, None
 
 
-def _splat_backward(ctx, grad):
-    points, values = ctx.saved_tensors
+def _splat_backward(ctx, grad, _):
+    points, values, records = ctx.saved_tensors
     if not ctx.needs_input_grad[0]:
-        return None, torch.ops.diffreg.sample(grad, points, ctx.backend), None, None
-    to_values, to_points = torch.ops.diffreg.gather(grad, points, values, ctx.backend)
-    return to_points, to_values if ctx.needs_input_grad[1] else None, None, None
+        return None, torch.ops.diffreg.sample(grad, points, ctx.backend), None, None, None
+    to_values, to_points = torch.ops.diffreg.gather(grad, points, values, records, ctx.backend)
+    return to_points, to_values if ctx.needs_input_grad[1] else None, None, None, None
 
 
 def _gather_backward(ctx, grad_sampled, grad_slope):
@@ -119,7 +134,7 @@ def _gather_backward(ctx, grad_sampled, grad_slope):
         inputs = [t if t.requires_grad else t.detach().requires_grad_() for t in ctx.saved_tensors]
         outputs = gather_reference(*inputs)
         grads = torch.autograd.grad(outputs, inputs, (grad_sampled, grad_slope), create_graph=True)
-    return *grads, None
+    return *grads, None, None
 
 
 def _save(count):
@@ -130,6 +145,11 @@ def _save(count):
     return setup
 
 
+def _save_splat(ctx, inputs, output):
+    ctx.save_for_backward(*inputs[:2], output[1])
+    ctx.backend = inputs[-1]
+
+
 _sample.register_autograd(_sample_backward, setup_context=_save(2))
-_splat.register_autograd(_splat_backward, setup_context=_save(2))
+_splat.register_autograd(_splat_backward, setup_context=_save_splat)
 _gather.register_autograd(_gather_backward, setup_context=_save(3))

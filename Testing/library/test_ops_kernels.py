@@ -100,6 +100,28 @@ def test_an_empty_cloud():
 
 
 @needs_numba
+@pytest.mark.parametrize("shape", [*SHAPES, (7, 3, 3), (8, 3, 3), (9, 3, 3)])
+def test_a_grid_is_cleared_whatever_its_memory_held(shape):
+    import numpy as np
+
+    from DiffRegLib.ops.kernels.points_cpu import splat_into
+
+    points, values, _ = (t.float()[0].numpy() for t in scattered(shape, count=5, batch=1))
+    grid = np.full(3 * shape[0] * shape[1] * shape[2], np.nan, np.float32)
+    splat_into(points, values, np.empty(5 * 7, np.int32), grid, shape)
+    exact = splat(torch.from_numpy(points)[None].double(), torch.from_numpy(values)[None].double(), shape, "reference")
+    torch.testing.assert_close(torch.from_numpy(grid).double(), exact.flatten(), rtol=0, atol=1e-4)
+
+
+@needs_numba
+def test_the_gradient_can_be_taken_twice_from_one_splat():
+    points, values, volume = (t.float().requires_grad_() for t in scattered((9, 8, 7)))
+    grid = splat(points, values, (9, 8, 7), "cpu")
+    first, second = (torch.autograd.grad(grid, (points, values), volume.detach(), retain_graph=True) for _ in range(2))
+    assert first[0].any() and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@needs_numba
 def test_views_that_are_not_contiguous_are_read_right():
     points, values, volume = (t.float() for t in scattered((6, 7, 8), count=50))
     turned = volume.transpose(2, 4).contiguous().transpose(2, 4)
@@ -128,8 +150,10 @@ def test_the_second_derivative_falls_back_on_the_reference_and_is_right():
 def test_operators_with_the_cpu_kernels_obey_the_rules_of_torch_library():
     points, values, volume = (t.float().requires_grad_() for t in scattered((4, 5, 6), count=20))
     torch.library.opcheck(torch.ops.diffreg.sample, (volume, points, "cpu"))
-    torch.library.opcheck(torch.ops.diffreg.splat, (points, values, [4, 5, 6], "cpu"))
-    torch.library.opcheck(torch.ops.diffreg.gather, (volume, points, values, "cpu"))
+    for keep in (True, False):
+        torch.library.opcheck(torch.ops.diffreg.splat, (points, values, [4, 5, 6], keep, "cpu"))
+        records = torch.ops.diffreg.splat(points, values, [4, 5, 6], keep, "cpu")[1]
+        torch.library.opcheck(torch.ops.diffreg.gather, (volume, points, values, records, "cpu"))
 
 
 def test_double_precision_runs_on_the_reference():

@@ -89,8 +89,9 @@ def test_gradients_of_the_gradients_in_double_precision():
 def test_operators_obey_the_rules_of_torch_library():
     points, values, volume = (t.requires_grad_() for t in scattered(5, dtype=torch.float32))
     torch.library.opcheck(torch.ops.diffreg.sample, (volume, points, "reference"))
-    torch.library.opcheck(torch.ops.diffreg.splat, (points, values, list(SHAPE), "reference"))
-    torch.library.opcheck(torch.ops.diffreg.gather, (volume, points, values, "reference"))
+    nothing = torch.empty(0, dtype=torch.int32)
+    torch.library.opcheck(torch.ops.diffreg.splat, (points, values, list(SHAPE), False, "reference"))
+    torch.library.opcheck(torch.ops.diffreg.gather, (volume, points, values, nothing, "reference"))
 
 
 @pytest.mark.parametrize(
