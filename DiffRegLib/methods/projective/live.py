@@ -181,7 +181,8 @@ class Pace:
 
 def _matrix(pose: np.ndarray | Tensor) -> Tensor:
     """The pose as a float64 tensor on the CPU; raises RegistrationError where it is none."""
-    matrix = torch.as_tensor(pose, dtype=torch.float64).detach().cpu()
+    own = pose if isinstance(pose, Tensor) else np.array(pose, dtype=np.float64)
+    matrix = torch.as_tensor(own).detach().to("cpu", torch.float64)
     if matrix.shape != (4, 4) or not bool(matrix.isfinite().all()):
         raise RegistrationError(f"The pose has the shape {tuple(matrix.shape)}: give a finite 4 x 4 matrix.")
     return matrix
