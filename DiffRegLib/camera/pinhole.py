@@ -81,6 +81,20 @@ class Camera:
         local = torch.cat((offset, torch.full_like(offset[..., :1], self.distance)), -1)
         return torch.nn.functional.linear(local, self.pose[:3, :3].double(), self.source)
 
+    @property
+    def detector_affine(self) -> Tensor:
+        """(4,4) float64: (column, row, 0) in pixels to RAS mm on the detector, with 1 mm along the third axis.
+
+        What an image that lies on its detector has as voxel-to-world matrix; right-handed.
+        """
+        pitch = torch.tensor(self.spacing, dtype=torch.float64)
+        matrix = torch.eye(4, dtype=torch.float64)
+        matrix[:3, :2] = self.pose[:3, :2].double().cpu() * pitch
+        normal = torch.linalg.cross(matrix[:3, 0], matrix[:3, 1])
+        matrix[:3, 2] = normal / normal.norm()
+        matrix[:3, 3] = self.detector_points(torch.zeros(2, dtype=torch.float64))
+        return matrix
+
     def sees(self, points: Tensor) -> Tensor:
         """(...,) bool: points (..., 3) between source and detector whose shadow falls on the image."""
         pixels, depth = self.project(points)

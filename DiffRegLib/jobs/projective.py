@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from DiffRegLib.image import Image, write_image
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.pose_start import PoseInput, read_input
 from DiffRegLib.jobs.progress import Reporter
@@ -24,17 +25,21 @@ from DiffRegLib.review.radiographs import RadiographPair, pose_overview
 from DiffRegLib.transforms import Affine, rigid_parameters, write_transform
 
 if TYPE_CHECKING:
-    from DiffRegLib.image import Image
+    from DiffRegLib.camera import Camera
     from DiffRegLib.methods.projective.result import PoseRegistration
     from DiffRegLib.methods.projective.xray import XRay
 
-POSE, FACTS, OVERVIEW = "pose.tfm", "pose.json", "overview.png"
+POSE, FACTS, OVERVIEW, DRR = "pose.tfm", "pose.json", "overview.png", "drr_{}.nrrd"
 READ, REGISTERED = 0.05, 0.9  # of the progress, where reading and estimation end
+WIDEST = 1024  # pixels of a radiograph as an image, at most
 SHOWN = 512  # pixels of a radiograph in the picture, at most
 
 
 def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
-    """Estimates the pose and writes pose.tfm, pose.json and overview.png; returns the method's provenance."""
+    """Estimates the pose and writes pose.tfm, pose.json, a radiograph of the CT a view, and overview.png.
+
+    Returns the method's provenance.
+    """
     options = from_dict(PoseOptions, job.options["pose"])
     options = dataclasses.replace(options, network=job.path("network") or options.network)
     imaging = from_dict(ImagingOptions, job.options["imaging"])
@@ -47,6 +52,8 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     write_transform(registration.transform, result / POSE)
     facts = describe(registration, given)
     _write_facts(result / FACTS, facts)
+    for number, xray in enumerate(given.xrays, 1):
+        write_image(radiograph(volume, registration.transform, xray.camera), result / DRR.format(number))
     report(0.93, "Drawing the overview.")
     pose_overview(
         result / OVERVIEW,
@@ -82,6 +89,12 @@ def describe(registration: PoseRegistration, given: PoseInput) -> dict[str, Any]
         "trace": [_plain(row) for row in registration.trace],
     }
     return _finite(facts)
+
+
+def radiograph(volume: Image, pose: Affine, camera: Camera) -> Image:
+    """The line integrals (1,1,rows,columns) of a volume as an image that lies on the detector, at most 1024 wide."""
+    camera = camera.resized(max(1, math.ceil(max(camera.size) / WIDEST)))
+    return Image(project(volume, pose.matrix, camera)[0][:, None], camera.detector_affine)
 
 
 def angle(matrix: Tensor) -> float:

@@ -10,9 +10,10 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
+from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.phantom.anatomy import BOX, Anatomy, Box, Tissue, lung
 from DiffRegLib.phantom.breathing import BreathingMotion
-from DiffRegLib.phantom.shapes import CHUNK, one_thread
+from DiffRegLib.phantom.shapes import CHUNK
 from DiffRegLib.phantom.surfaces import Surface, extract_surface
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Transform

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,17 +12,6 @@ from torch import Tensor
 
 CHUNK = 10_000
 """Points evaluated at a time: they stay in the processor's cache."""
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Lets torch work on one thread: in thousands of short steps, threads mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,7 @@ import dataclasses
 import hashlib
 import math
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.methods.projective.verdict import judge
 from DiffRegLib.methods.projective.views import Radiograph, views_of
 from DiffRegLib.methods.registration import Progress, Provenance
+from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.transforms import Affine
 
@@ -61,21 +61,9 @@ def register(
     start = _rigid(initial).to(device)
     _check_beam(scene, start)
     watch.report(0.0, "Preparing the resolutions.", start)
-    with _one_thread():
+    with one_thread():
         found = estimate(scene, start, watch, guide)
         return _result(scene, start, found, watch, ct)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Thousands of operations on small images: a second thread gains little, and where another program has that core
-    the wait for it takes ten times as long as the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:

@@ -16,6 +16,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.attenuation import WATER, body_points
 from DiffRegLib.methods.projective.renderer import Renderer
 from DiffRegLib.methods.projective.views import COARSE, pixel_at, pooled
+from DiffRegLib.ops.threads import one_thread
 
 STILL, FIRST = 512, 256  # pixels side by side in a picture at rest at most, and in the first one that moves
 WIDTHS = (512, 448, 384, 320, 256, 224, 192, 160, 128, 96, 64)  # of pictures that move
@@ -64,7 +65,7 @@ class LiveRadiographs:
             self._width = self._pace.width
         renderer = self._renderer(matrix, moving)
         start = time.perf_counter()
-        with torch.no_grad():
+        with torch.no_grad(), one_thread(kernels=True):
             pictures = [image[0].cpu().numpy() for image in renderer.images(matrix.to(self.volume.device))]
         if moving:
             self._pace.record(1000 * (time.perf_counter() - start))
@@ -82,8 +83,10 @@ class LiveRadiographs:
     def outside(self, pose: np.ndarray | Tensor) -> list[str]:
         """For each view "", or one sentence that says why it does not show the CT at this pose."""
         matrix = _matrix(pose)
-        points = self._points @ matrix[:3, :3].T + matrix[:3, 3]
-        return [f"The CT lies {where}." if (where := misplaced(camera, points)) else "" for camera in self.cameras]
+        with one_thread():
+            points = self._points @ matrix[:3, :3].T + matrix[:3, 3]
+            found = [misplaced(camera, points) for camera in self.cameras]
+        return [f"The CT lies {where}." if where else "" for where in found]
 
     def warm_up(self, pose: np.ndarray | Tensor | None = None) -> None:
         """Compiles or loads the kernels, prepares the volumes, and finds the width of moving pictures.
