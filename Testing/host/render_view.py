@@ -21,7 +21,7 @@ class RenderView(Manners, QtWidgets.QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._image, self._stale, self._rendering = None, True, False
+        self._image, self._stale, self._rendering, self._pauses = None, True, False, 0
         self._window = vtk.vtkRenderWindow()
         self._window.SetShowWindow(False)
         self._window.SetOffScreenRendering(1)
@@ -53,6 +53,20 @@ class RenderView(Manners, QtWidgets.QWidget):
         if not self._timer.isActive():
             self._timer.start()
 
+    def pauseRender(self):
+        """Draw nothing until `resumeRender` is called as often; returns how often that is."""
+        self._pauses += 1
+        return self._pauses
+
+    def resumeRender(self):
+        self._pauses = max(0, self._pauses - 1)
+        if self._stale:
+            self.scheduleRender()
+        return self._pauses
+
+    def isRenderPaused(self):
+        return self._pauses > 0
+
     def forceRender(self):
         """Draw now."""
         if self._rendering:
@@ -81,7 +95,7 @@ class RenderView(Manners, QtWidgets.QWidget):
         if self._stale and self.isVisible():
             if RenderView.paused:
                 self._timer.start()
-            else:
+            elif not self._pauses:
                 self.forceRender()
 
     def resized(self, width, height):
@@ -102,7 +116,7 @@ class RenderView(Manners, QtWidgets.QWidget):
 
     def paintEvent(self, event):
         painter = QtGui.QPainter(self)
-        if self._stale and not RenderView.paused:
+        if self._stale and not RenderView.paused and not self._pauses:
             self.forceRender()
         if self._image is not None:
             height, width, _ = self._image.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import qt
@@ -14,13 +14,18 @@ from DiffRegLib.options import OptionField, option_fields
 MOST_DECIMALS = 8
 
 
-def add_option_widgets(form: Any, group: str, options: type, presets: Iterable[Any] = ()) -> dict[str, Any]:
+def add_option_widgets(
+    form: Any, group: str, options: type, presets: Iterable[Any] = (), without: Collection[str] = ()
+) -> dict[str, Any]:
     """Adds a row for every option to the QFormLayout `form`; returns the widgets by the names of their parameters.
 
-    presets: instances of the dataclass, whose values must be shown without rounding.
+    presets: instances of the dataclass, whose values must be shown without rounding. without: options that have their
+    place elsewhere.
     """
     widgets = {}
     for field in option_fields(options):
+        if field.name in without:
+            continue
         shown = [field.default, *(getattr(preset, field.name) for preset in presets)]
         name = parameter_name(group, field)
         widget = _widget(field, shown)

@@ -1,0 +1,341 @@
+"""X-ray Pose: where a CT was when one or two X-rays of it were taken, by hand and by registration."""
+
+import sys
+from pathlib import Path
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# The library lies beside this file where the extension is installed, and above it in the repository.
+for _folder in Path(__file__).resolve().parents:
+    if (_folder / "DiffRegLib" / "__init__.py").is_file():
+        if str(_folder) not in sys.path:
+            sys.path.insert(0, str(_folder))
+        break
+
+from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has to be found first)
+from DiffRegLib.mrml.panel import packages  # noqa: E402
+from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
+from DiffRegLib.mrml.panel.run_view import RunView  # noqa: E402
+from XRayPoseLib import carm, checks, landmarks  # noqa: E402
+from XRayPoseLib.form import PanelForm  # noqa: E402
+from XRayPoseLib.observed import Observed  # noqa: E402
+from XRayPoseLib.parameters import XRayPoseParameterNode  # noqa: E402
+from XRayPoseLib.plan import PosePlan  # noqa: E402
+from XRayPoseLib.pose import Pose  # noqa: E402
+from XRayPoseLib.pose_form import PoseForm  # noqa: E402
+from XRayPoseLib.registration import Registration  # noqa: E402
+from XRayPoseLib.session import Session  # noqa: E402
+
+TITLE = "X-ray Pose"
+
+
+class XRayPose(ScriptedLoadableModule):
+    """The module as Slicer lists it."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _(TITLE)
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        self.parent.dependencies = []
+        self.parent.contributors = [_("The DiffReg developers")]
+        self.parent.helpText = _(
+            "Finds where the patient of a CT was when one or two X-rays were taken. Choose a CT and an X-ray, say how "
+            "the X-ray was taken (DICOM tags, a geometry file, or by hand), and press Live radiograph: the radiograph "
+            "of the CT lies over the X-ray and follows while the CT is dragged. Refine finishes what the hand has "
+            "begun; Find from scratch looks for the pose from many starts. The result is a linear transform over the "
+            "CT, with its uncertainty and a verdict."
+        )
+        self.parent.acknowledgementText = _(
+            "The projector follows C. Gao, X. Liu, W. Gu, B. Killeen, M. Armand, R. Taylor, M. Unberath: Generalizing "
+            "Spatial Transformers to Projective Geometry with Applications to 2D/3D Registration, MICCAI 2020 (ProST)."
+        )
+
+
+class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: connects widgets, parameter node, live radiograph and registration."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        self.pose = self.session = None
+        self._message = ""
+        self._updating = False
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/XRayPose.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = XRayPoseLogic()
+        self.form = PanelForm(self.ui)
+        self.poseForm = PoseForm(self.ui, lambda: self._parameterNode, lambda: self.pose)
+        self.registration = Registration(self.ui, RunView(self.ui), self)
+        self.observed = Observed(self, self.onSceneContentModified)
+
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        for button, slot in (
+            (self.ui.dicomButton, self.onDicomButton),
+            (self.ui.placeLandmarksButton, lambda on: self.onPlaceButton("landmarks", on)),
+            (self.ui.placeClicksButton, lambda on: self.onPlaceButton("clicks", on)),
+            (self.ui.landmarkPoseButton, self.onLandmarkPoseButton),
+            (self.ui.refineButton, lambda on: self.onRunButton(search=False)),
+            (self.ui.findButton, lambda on: self.onRunButton(search=True)),
+        ):
+            button.connect("clicked(bool)", slot)
+        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
+        self.ui.partNameComboBox.connect("activated(int)", self.onPartName)
+        self.ui.geometryPathLineEdit.connect("currentPathChanged(QString)", self.onGeometryFile)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        self.leave()
+        self.registration.close()
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def exit(self):
+        """The live radiograph goes on: its views stay useful beside other modules."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObservers(self.onParametersModified)
+
+    def leave(self):
+        """Ends whatever goes on."""
+        self.registration.cancel()
+        if self.session is not None:
+            self.session.stop()
+
+    def onSceneStartClose(self, caller, event):
+        self.leave()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event):
+        """The nodes that the settings name have arrived after the settings."""
+        if self.parent.isEntered and not self.registration.running:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode):
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObservers(self.onParametersModified)
+        same = bool(
+            parameterNode and self.session and self.session.parameters.parameterNode is parameterNode.parameterNode
+        )
+        self._parameterNode = parameterNode
+        self._message = ""
+        if not same and self.session is not None:
+            self.session.stop()
+        if parameterNode:
+            if not same:
+                self.pose = Pose(parameterNode)
+                self.session = Session(parameterNode, self.pose, self.onRested)
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self.onParametersModified()
+
+    def onParametersModified(self, caller=None, event=None):
+        """Brings everything in line with the parameter node, and with the nodes that it names."""
+        if self._updating or not self._parameterNode:
+            return
+        self._updating = True
+        try:
+            self.observed.follow(self._parameterNode)
+            self._followLive()
+            self.session.update()
+            self._show()
+            self.registration.show(self._parameterNode)
+        finally:
+            self._updating = False
+
+    def onSceneContentModified(self, caller=None, event=None):
+        """Of a node that the settings name: its content, its segments, its points."""
+        if self._parameterNode and self._parameterNodeGuiTag is not None:
+            self.onParametersModified()
+
+    def _followLive(self):
+        """Starts, restarts or ends the live radiograph, as the settings and the inputs ask for."""
+        parameters, session = self._parameterNode, self.session
+        try:
+            if parameters.live and not session.running:
+                self._message = ""
+                reason, _about = checks.why_not(parameters)
+                if reason:
+                    raise RegistrationError(reason)
+                packages.ensure(_(TITLE))
+                session.start()
+            elif not parameters.live and session.running:
+                session.stop()
+            elif session.outdated:
+                session.restart()
+                self._message = ""
+        except RegistrationError as error:
+            session.stop()
+            parameters.live = False
+            self._message = str(error)
+
+    def _show(self):
+        """The words and the switches of the widgets."""
+        parameters, live, running = self._parameterNode, self.session.running, self.registration.running
+        reason, about = checks.why_not(parameters)
+        self.form.show_inputs(parameters)
+        self.form.show_reason(reason, about, self._message)
+        self.ui.liveButton.enabled = bool(live or not reason)
+        self.poseForm.show(bool(live and not running))
+        for hand in self.session.hands:
+            hand.enabled = bool(parameters.drag and not running)
+        self.form.show_landmarks(parameters, live and not running)
+        self.registration.show_buttons(reason)
+        self.form.show_result(parameters)
+
+    def onRested(self):
+        """The CT has come to rest: one step of the history, and the numbers of the pose."""
+        if self.registration.running or not self._parameterNode or not self.session.running:
+            return
+        self.pose.settle()
+        self.poseForm.show(True)
+        rate = self.session.view.frames_per_second
+        self.ui.rateLabel.text = _("{rate:.0f} pictures a second").format(rate=rate) if rate else ""
+
+    def onPoseModified(self):
+        """The CT moves: the numbers follow, whoever moves it."""
+        if self.session is not None and self.session.running:
+            self.poseForm.show_numbers()
+
+    def _attempt(self, action):
+        """Does what a button asks for; what is wrong is told under the buttons."""
+        self._message = ""
+        try:
+            packages.ensure(_(TITLE))
+            action()
+        except RegistrationError as error:
+            self._message = str(error)
+        self.onParametersModified()
+
+    def onDicomButton(self, checked=False):
+        def read():
+            faults = carm.from_dicom(self._parameterNode)
+            if faults:
+                raise RegistrationError(" ".join(faults))
+
+        self._attempt(read)
+
+    def onPreset(self, index):
+        self._attempt(lambda: carm.apply_preset(self._parameterNode, list(carm.PRESETS)[index]))
+
+    def onPartName(self, index):
+        self._parameterNode.part_name = str(self.ui.partNameComboBox.itemData(index) or "")
+
+    def onGeometryFile(self, path):
+        """Only a whole name is read, not every letter of it."""
+        if not Path(path).is_file():
+            return
+
+        def read():
+            matrix = carm.from_file(self._parameterNode, path)
+            if matrix is not None and self._parameterNode.pose is None:
+                self.pose.ensure()
+                self.pose.move(matrix)
+
+        self._attempt(read)
+
+    def onPlaceButton(self, role, on):
+        self.pose.ensure()
+        landmarks.place(self._parameterNode, role, on)
+        self.onParametersModified()
+
+    def onLandmarkPoseButton(self, checked=False):
+        def solve():
+            found = landmarks.solve(self._parameterNode, self.session.view.views[0].camera)
+            self.pose.settle()
+            self.pose.move(found.pose.matrix.numpy())
+            self.pose.settle()
+            text = _("The landmarks are {rms:.1f} pixels (rms) from their clicks.").format(rms=found.rms)
+            twin = _(" Another pose fits nearly as well: place more of them.") if found.ambiguous else ""
+            self._message = text + twin
+
+        self._attempt(solve)
+
+    def onRunButton(self, search):
+        """Starts a registration; cancels the one that runs."""
+        if self.registration.running:
+            self.registration.ask()
+            return
+        self._attempt(lambda: self.registration.start(self.logic, self._parameterNode, self.pose, search))
+
+    def registrationEnded(self, error):
+        """From the registration: it is over, however it ended."""
+        self._message = error
+        self.onParametersModified()
+
+
+class XRayPoseLogic(ScriptedLoadableModuleLogic):
+    """Registers what a parameter node names; needs no panel."""
+
+    def getParameterNode(self):
+        return XRayPoseParameterNode(super().getParameterNode())
+
+    def start(self, parameters, search, listener, pose=None) -> Run:
+        """Starts a registration from the pose as it is and returns at once; see `DiffRegLib.mrml.panel.run`.
+
+        Raises `RegistrationError` where it cannot be started.
+        """
+        reason, _about = checks.why_not(parameters)
+        if reason:
+            raise RegistrationError(reason)
+        pose = pose or Pose(parameters)
+        pose.ensure()
+        return Run(PosePlan(parameters, search, pose.matrix, pose.move), listener)
+
+    def process(self, parameters, search=True) -> None:
+        """Registers and returns when it is done, for scripts; the window stays alive. Raises `RegistrationError`."""
+        waiter = Waiter()
+        run = self.start(parameters, search, waiter)
+        waiter.wait(run)
+
+
+class XRayPoseTest(ScriptedLoadableModuleTest):
+    """Finds the pose of a block with two holes again; runs inside Slicer and in the test host."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_pose_comes_back()
+
+    def test_pose_comes_back(self):
+        from XRayPoseLib import self_test
+
+        self.delayDisplay("Finding the pose of a block")
+        logic = XRayPoseLogic()
+        parameters = logic.getParameterNode()
+        truth = self_test.choose(parameters)
+        logic.process(parameters, search=False)
+        self.assertLess(self_test.error_mm(parameters, truth), 0.5)
+        self.delayDisplay("The pose came back")

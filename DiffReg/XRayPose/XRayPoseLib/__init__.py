@@ -1,0 +1,1 @@
+"""The parts of the panel X-ray Pose."""

@@ -1,0 +1,133 @@
+"""The C-arm section: where the settings of a view come from, and the cameras that they make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.methods.projective.imaging import NEEDED, CArmOptions
+from DiffRegLib.mrml import arrays
+from DiffRegLib.mrml.panel.option_parameters import from_parameter, label, parameter_name, to_parameter
+from DiffRegLib.mrml.seen import name_of
+from DiffRegLib.mrml.xray.seen_film import size_of
+from DiffRegLib.options import from_dict, option_fields
+from XRayPoseLib.parameters import xrays
+
+PRESETS = {
+    "Mobile C-arm": CArmOptions(distance=1000.0, isocenter_distance=600.0),
+    "C-arm of an angiography suite": CArmOptions(distance=1200.0, isocenter_distance=765.0),
+    "Radiograph at a wall stand": CArmOptions(distance=1800.0, isocenter_distance=1550.0),
+}
+"""Distances that are usual; the true ones are in the DICOM file or the manual. Pixels have to be measured."""
+
+ANGLES = ("primary_angle", "secondary_angle", "image_angle", "mirrored")
+
+
+def read(parameters: Any, number: int) -> CArmOptions:
+    """What is typed for a view; raises RegistrationError for text that is no number."""
+    group = f"view_{number}"
+    fields = option_fields(CArmOptions)
+    values = {f.name: from_parameter(f, parameters.getValue(parameter_name(group, f))) for f in fields}
+    return from_dict(CArmOptions, values)
+
+
+def write(parameters: Any, number: int, options: CArmOptions) -> None:
+    """Types a view."""
+    for field in option_fields(CArmOptions):
+        value = to_parameter(field, getattr(options, field.name))
+        parameters.setValue(parameter_name(f"view_{number}", field), value)
+
+
+def apply_preset(parameters: Any, name: str) -> None:
+    """Sets the distances of every view; pixels, angles and isocenter stay."""
+    preset = PRESETS[name]
+    for number, _node in xrays(parameters):
+        kept = read(parameters, number)
+        write(
+            parameters,
+            number,
+            replace(kept, distance=preset.distance, isocenter_distance=preset.isocenter_distance),
+        )
+
+
+def center_of(ct: Any) -> np.ndarray:
+    """(3,) the middle of a volume in its own RAS mm, without the transforms that it is under."""
+    size = ct.GetImageData().GetDimensions()
+    middle = [(n - 1) / 2 for n in size]
+    return (arrays.ijk_to_ras(ct) @ [*middle, 1])[:3]
+
+
+def cameras(parameters: Any) -> list[Any]:
+    """The cameras of the chosen X-rays; raises RegistrationError that names what is missing. Needs torch."""
+    import torch
+
+    from DiffRegLib.methods.projective.carm import camera_of
+
+    center = torch.from_numpy(center_of(parameters.ct))
+    return [
+        camera_of(read(parameters, number), size_of(node), center, name_of(node)) for number, node in xrays(parameters)
+    ]
+
+
+def missing_field(parameters: Any) -> tuple[str, str]:
+    """The parameter of the first view setting that has to be known and is not, and a sentence; empty without one.
+
+    Quick, and without torch: fit for every change of a setting.
+    """
+    for number, node in xrays(parameters):
+        for field, (what, tag) in NEEDED.items():
+            if not parameters.getValue(f"view_{number}_{field}") > 0:
+                text = _("{name} lacks {what}: type it in the C-arm section (in DICOM: {tag})")
+                return f"view_{number}_{field}", text.format(name=name_of(node), what=_(what), tag=tag)
+    return "", ""
+
+
+def from_dicom(parameters: Any) -> list[str]:
+    """Types every view whose node has the DICOM tags for it; returns a sentence for each that has not."""
+    import torch
+
+    from DiffRegLib.camera import from_dicom as camera_from_dicom
+    from DiffRegLib.methods.projective.carm import options_of
+    from DiffRegLib.mrml.xray.film import dicom_tags
+
+    center, faults = torch.from_numpy(center_of(parameters.ct)), []
+    for number, node in xrays(parameters):
+        try:
+            camera = camera_from_dicom(dicom_tags(node), size_of(node), center, name_of(node))
+        except RegistrationError as error:
+            faults.append(str(error).replace(_("with --geometry"), _("in the C-arm section")))
+            continue
+        write(parameters, number, options_of(camera, center))
+    return faults
+
+
+def from_file(parameters: Any, path: str | Path) -> Any:
+    """Types the views of a geometry file; returns the pose (4,4) of the patient in it, or None.
+
+    Raises RegistrationError that names the file.
+    """
+    import torch
+
+    from DiffRegLib.camera import read_geometry
+    from DiffRegLib.methods.projective.carm import options_of
+
+    center, chosen = torch.from_numpy(center_of(parameters.ct)), xrays(parameters)
+    placements = read_geometry(path, [size_of(node) for _number, node in chosen])
+    for (number, _node), placement in zip(chosen, placements):
+        write(parameters, number, options_of(placement.camera, center))
+    poses = [p.pose.numpy() for p in placements if p.pose is not None]
+    return poses[0] if poses else None
+
+
+def title(number: int) -> str:
+    return _("X-ray {number}").format(number=number)
+
+
+def field_label(name: str) -> str:
+    """What the form calls an option of a view."""
+    return next(label(field) for field in option_fields(CArmOptions) if field.name == name)

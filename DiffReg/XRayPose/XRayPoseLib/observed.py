@@ -1,0 +1,47 @@
+"""What the panel listens to, besides its settings: the content of the nodes that these name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+import vtk
+
+from XRayPoseLib.parameters import VIEWS
+
+ROLES = ("ct", "part", *(f"xray_{n}" for n in VIEWS), "landmarks", "clicks")
+
+
+class Observed:
+    """Calls `changed` when the content of an input changes, and the panel's `onPoseModified` when the CT moves."""
+
+    def __init__(self, panel: Any, changed: Callable[..., None]) -> None:
+        self._panel, self._changed = panel, changed
+        self._pose: Any = None
+
+    def follow(self, parameters: Any) -> None:
+        """Listens to the nodes that the settings name now."""
+        for node in {parameters.getValue(role) for role in ROLES} - {None}:
+            for event in _events(node):
+                if not self._panel.hasObserver(node, event, self._changed):
+                    self._panel.addObserver(node, event, self._changed)
+        if parameters.pose is not self._pose:
+            self._panel.removeObservers(self._moved)
+            self._pose = parameters.pose
+            if self._pose is not None:
+                event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+                self._panel.addObserver(self._pose, event, self._moved)
+
+    def _moved(self, caller: Any, event: str) -> None:
+        self._panel.onPoseModified()
+
+
+def _events(node: Any) -> list[int]:
+    """The events by which a node tells that its content has changed; not that it has moved."""
+    if node.IsA("vtkMRMLMarkupsNode"):
+        return [node.PointPositionDefinedEvent, node.PointPositionUndefinedEvent, node.PointRemovedEvent]
+    if node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = slicer.vtkSegmentation
+        return [segmentation.SegmentAdded, segmentation.SegmentRemoved, segmentation.SegmentModified]
+    return [vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent]

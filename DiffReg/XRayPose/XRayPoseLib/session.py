@@ -1,0 +1,147 @@
+"""The live radiograph as the panel runs it: from the settings to the views, and the hands on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.mrml.panel.option_parameters import parameter_name, read_options
+from DiffRegLib.mrml.xray import layout
+from DiffRegLib.options import option_fields
+from XRayPoseLib import carm, checks
+from XRayPoseLib.parameters import CARMS, METHOD, xrays
+from XRayPoseLib.pose import Pose
+from XRayPoseLib.source import attenuation_of, part_names
+
+
+class Session:
+    """Runs from `start` to `stop`; stopped, nothing of it is in the scene but the pose."""
+
+    def __init__(self, parameters: Any, pose: Pose, rested: Callable[[], None]) -> None:
+        self.parameters, self._pose, self._rested = parameters, pose, rested
+        self.view: Any = None
+        self.hands: list[Any] = []
+        self._key: tuple[Any, ...] = ()
+        self._layout_before: int | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.view is not None
+
+    def start(self) -> None:
+        """Shows the X-rays with the CT over them; raises RegistrationError, and then nothing has changed."""
+        reason, _about = checks.why_not(self.parameters)
+        if reason:
+            raise RegistrationError(reason)
+        volume, prepared, names, cameras = self._prepare()
+        self._pose.ensure()
+        before = layout.arrange(len(prepared))
+        self._layout_before = before if self._layout_before is None else self._layout_before
+        self._show(volume, prepared, names, cameras)
+        self._key = self.key()
+
+    def restart(self) -> None:
+        """Takes changed inputs over; raises RegistrationError, and then it has stopped."""
+        self._leave_views()
+        try:
+            self.start()
+        except RegistrationError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends it; the layout of before comes back."""
+        self._leave_views()
+        if self._layout_before is not None:
+            layout.restore(self._layout_before)
+            self._layout_before = None
+
+    def update(self) -> None:
+        """Shows what the settings of the views say."""
+        if self.running:
+            p = self.parameters
+            self.view.show(p.over.mode, p.over_opacity, p.show_beam, p.show_volume)
+            for hand in self.hands:
+                hand.enabled = p.drag
+            self._show_handles(p.show_handles)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the inputs are others than those that are shown."""
+        return self.running and self.key() != self._key
+
+    def key(self) -> tuple[Any, ...]:
+        """What the pictures depend on, besides the pose."""
+        p = self.parameters
+        names = [
+            parameter_name(g, f) for g, o in (*CARMS.items(), ("imaging", METHOD["imaging"])) for f in option_fields(o)
+        ]
+        nodes = [_identity(node) for node in (p.ct, p.part, p.xray_1, p.xray_2, p.pose)]
+        return (*nodes, p.part_name, tuple(part_names(p.part)), *(p.getValue(name) for name in names))
+
+    def _prepare(self) -> tuple[Any, ...]:
+        """Everything that can fail, before anything in the scene changes."""
+        from DiffRegLib.methods.projective.imaging import ImagingOptions
+        from DiffRegLib.methods.projective.xray import prepare
+        from DiffRegLib.mrml.xray.film import film_of
+        from DiffRegLib.options import from_dict
+
+        imaging = from_dict(ImagingOptions, read_options(self.parameters, METHOD)["imaging"])
+        cameras = carm.cameras(self.parameters)
+        films = [film_of(node) for _number, node in xrays(self.parameters)]
+        prepared = [prepare(film, camera, imaging.line_integrals) for film, camera in zip(films, cameras)]
+        names = [node.GetName() for _number, node in xrays(self.parameters)]
+        return attenuation_of(self.parameters, imaging), prepared, names, cameras
+
+    def _show(self, volume: Any, prepared: list[Any], names: list[str], cameras: list[Any]) -> None:
+        from DiffRegLib.mrml.xray.live_view import LiveView
+        from DiffRegLib.mrml.xray.mouse import XRayHand
+
+        p, pose = self.parameters, self._pose
+        device = read_options(p, METHOD)["pose"]["device"]
+        self.view = LiveView(volume, prepared, names, p.ct, pose.node, self._rested, device)
+        center = carm.center_of(p.ct)
+        for name, camera in zip(layout.VIEWS, cameras):
+            widget = slicer.app.layoutManager().sliceWidget(name).sliceView()
+            self.hands.append(XRayHand(widget, camera, center, lambda: pose.matrix, pose.move, pose.settle))
+        for name in layout.SLICES:
+            layout.composite_of(name).SetBackgroundVolumeID(p.ct.GetID())
+        self.update()
+        slicer.util.resetSliceViews()
+        for view in self.view.views:
+            view.fit()
+        layout.look_from_the_side(cameras[0], center)
+
+    def _leave_views(self) -> None:
+        for hand in self.hands:
+            hand.remove()
+        self.hands = []
+        if self.view is not None:
+            self.view.stop()
+            self.view = None
+            self._show_handles(False)
+
+    def _show_handles(self, visible: bool) -> None:
+        node = self._pose.node
+        if node is None or node.GetScene() is None:
+            return
+        if node.GetDisplayNode() is None:
+            if not visible:
+                return
+            node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetEditorVisibility(visible)
+        display.SetEditorVisibility3D(visible)
+        display.SetEditorSliceIntersectionVisibility(False)
+        display.SetEditorScalingEnabled(False)
+
+
+def _identity(node: Any) -> Any:
+    """What tells a node and its content from others; None for none."""
+    if node is None:
+        return None
+    data = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else None
+    return node.GetID(), node.GetName(), data.GetMTime() if data is not None else 0
