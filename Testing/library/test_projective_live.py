@@ -8,7 +8,8 @@ import torch
 
 from DiffRegLib.camera import LATERAL, c_arm
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image
+from DiffRegLib.image import Image, read_image
+from DiffRegLib.methods.projective.attenuation import attenuation
 from DiffRegLib.methods.projective.live import BUDGET, LiveRadiographs, Pace
 from DiffRegLib.ops import project
 from DiffRegLib.transforms import rigid
@@ -82,6 +83,18 @@ def test_moving_pictures_resemble_those_at_rest():
     assert moving.shape == (192, 256)
     blocks = still.reshape(192, 2, 256, 2).mean((1, 3))
     assert np.abs(moving - blocks).max() < 0.01 * still.max()
+
+
+@pytest.mark.parametrize(("width", "rms"), [(256, 0.0005), (128, 0.003), (64, 0.012)])
+def test_moving_pictures_of_a_pelvis_lose_as_little_as_stated(shared_data, width, rms):
+    ct = read_image(shared_data / "drr_pelvis" / "ct128.nii.gz")
+    live = LiveRadiographs(attenuation(ct), [c_arm(ct.center, 1020.0, 620.0, (1.46, 1.46), (256, 256))], "cpu")
+    live._pace = Pace(width, 256)
+    for pose in np.load(shared_data / "drr_pelvis" / "calib_poses.npz")["M_target"][:3]:
+        moving, still = live.render(pose, True)[0], live.render(pose, False)[0]
+        assert moving.shape == (width, width)
+        brought = torch.nn.functional.interpolate(torch.from_numpy(moving)[None, None], still.shape, mode="bilinear")
+        assert np.sqrt(((brought[0, 0].numpy() - still) ** 2).mean() / (still**2).mean()) < rms
 
 
 def test_a_ct_outside_the_beam_is_named_for_each_view():
