@@ -125,7 +125,7 @@ def test_pose_writes_the_transform_the_facts_and_the_picture(scene, tmp_path, ca
     command = ["pose", scene / "ct.nii.gz", scene / "front.mha", "-o", out, "--geometry", scene / "front.json"]
     code, printed, complaint = said(capsys, *command, "--line-integrals", "--start", *start, *QUICK)
     assert code == 0, complaint
-    assert {p.name for p in out.iterdir()} == {"pose.tfm", "pose.json", "overview.png", "job.json"}
+    assert {p.name for p in out.iterdir()} == {"pose.tfm", "pose.json", "drr_1.nrrd", "overview.png", "job.json"}
     facts = json.loads((out / "pose.json").read_text(encoding="utf-8"))
     names = {"start", "end", "change", "verdict", "uncertainty", "trace", "seconds"}
     assert names <= set(facts) and len(facts["trace"]) > 1
