@@ -18,7 +18,7 @@ from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import write_weights
-from DiffRegLib.transforms import read_transform, rigid
+from DiffRegLib.transforms import Affine, read_transform, rigid
 from Testing.library.radiographed import CENTER, XRay, attenuation, distance, patient, xray
 
 SHAPE = {"voxel": 8.0, "detector": 24, "features": 2, "width": 4, "blocks": 1, "encoder_width": 4, "stages": 2}
@@ -54,12 +54,15 @@ def options(network, **more):
 
 def test_register_gives_what_the_learned_descent_gives(ct, tmp_path):
     chosen, film = options(trained(tmp_path / "trained")), xray(ct, TRUTH)
-    found = register(ct, [film], chosen, START)
+    told = []
+    found = register(ct, [film], chosen, START, progress=lambda fraction, message, **details: told.append(details))
     scene, volume = Scene(attenuation(ct), views_of([film]), chosen), attenuation(ct)
     alone = learned_descent(scene, START.matrix, Guide.load(chosen.network, volume, None), Watch(60.0))
     assert torch.equal(found.pose.matrix, alone)
     assert distance(ct, found.pose, TRUTH) < 0.2 < distance(ct, START, TRUTH)
     assert (found.verdict, found.appearance, found.polarity) == ("converged", "same", "positive")
+    ways = [torch.tensor(d["pose"]).reshape(4, 4) for d in told if d.get("level") == 24]
+    assert distance(ct, Affine(ways[-1]), TRUTH) < distance(ct, Affine(ways[0]), TRUTH)
     assert [row.level for row in found.trace] == sorted(row.level for row in found.trace)
     assert {row.level for row in found.trace} == {24, 64}  # the network's detector, then that of the images
 

@@ -145,7 +145,7 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
             problem = scene.problem(width, matched, candidate.polarity, pixels, _thin(scene, kind))
             problem.focus(pose)
             pose = _optimized(problem, pose, scene, chosen, width, watch)
-        watch.report(0.7 + 0.3 * (number + 1) / total, f"Refined at {width} pixels.", pose)
+        watch.report(0.7 + 0.25 * (number + 1) / total, f"Refined at {width} pixels.", pose)
     return _judged(scene, pose, candidate.polarity, kind)
 
 
