@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 import slicer
 
 from DiffRegLib.errors import RegistrationError
@@ -113,7 +114,7 @@ class Session:
         slicer.util.resetSliceViews()
         for view in self.view.views:
             view.fit()
-        layout.look_from_the_side(cameras[0], center)
+        qt.QTimer.singleShot(0, lambda: layout.look_from_the_side(cameras[0], center))  # once the view has its size
 
     def _leave_views(self) -> None:
         for hand in self.hands:

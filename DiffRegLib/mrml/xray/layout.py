@@ -16,7 +16,7 @@ COLORS = ("#D9822B", "#4A90C2")
 LAYOUTS = (7441, 7442)
 """The numbers of the layouts with one and with two X-rays; above Slicer's own and its custom ones."""
 
-DISTANCE = 1.9  # of the eye from the middle of the beam, in distances from source to detector
+MARGIN = 1.15  # of what the 3D view shows to the length of the beam
 
 _SLICE = (
     '<view class="vtkMRMLSliceNode" singletontag="{tag}">'
@@ -99,6 +99,8 @@ def look_from_the_side(camera: Any, center: Any) -> None:
     middle = (camera.source.numpy() + camera.distance * beam + np.asarray(center)) / 2
     way = across / np.linalg.norm(across) + 0.45 * up / np.linalg.norm(up) + 0.35 * beam
     node.SetFocalPoint(*middle)
-    node.SetPosition(*(middle + way / np.linalg.norm(way) * DISTANCE * camera.distance))
+    view = widget.threeDView()
+    narrow = min(1.0, view.width / max(1, view.height)) * np.tan(np.radians(node.GetViewAngle() / 2))
+    node.SetPosition(*(middle + way / np.linalg.norm(way) * MARGIN * camera.distance / 2 / narrow))
     node.SetViewUp(*(up / np.linalg.norm(up)))
     node.ResetClippingRange()

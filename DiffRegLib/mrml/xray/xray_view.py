@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import qt
 import slicer
 import vtk
 
@@ -39,6 +40,9 @@ class XRayView:
         self._text.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
         self._text.SetPosition(0.04, 0.9)
         self._shown = ""
+        self._fit_timer = qt.QTimer()
+        self._fit_timer.setSingleShot(True)
+        self._fit_timer.connect("timeout()", self.fit)
         self._enter()
 
     @property
@@ -89,6 +93,7 @@ class XRayView:
 
     def remove(self) -> None:
         """Takes everything out of the view and of the scene."""
+        self._fit_timer.stop()
         node, tag = self._observed
         node.RemoveObserver(tag)
         widget = slicer.app.layoutManager().sliceWidget(self.view)
@@ -114,7 +119,8 @@ class XRayView:
 
     def _resized(self, node: Any, event: str) -> None:
         if node.GetDimensions() != self._fitted:
-            self.fit()
+            self._fitted = node.GetDimensions()
+            self._fit_timer.start()  # not now, while the slice logic is in the middle of the change
 
     def _reduced(self, size: tuple[int, int], factor: float) -> tuple[np.ndarray, np.ndarray]:
         """The X-ray and its mask with pixels `factor` times as wide."""
