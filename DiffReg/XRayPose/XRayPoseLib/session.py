@@ -114,7 +114,7 @@ class Session:
         slicer.util.resetSliceViews()
         for view in self.view.views:
             view.fit()
-        qt.QTimer.singleShot(0, lambda: layout.look_from_the_side(cameras[0], center))  # once the view has its size
+        qt.QTimer.singleShot(0, lambda: layout.look_from_the_side(cameras[0]))  # once the view has its size
 
     def _leave_views(self) -> None:
         for hand in self.hands:

@@ -84,11 +84,8 @@ def composite_of(view: str) -> Any:
     return slicer.mrmlScene.AddNode(node)
 
 
-def look_from_the_side(camera: Any, center: Any) -> None:
-    """Turns the 3D view so that source, patient and detector are seen beside each other, the patient's head up.
-
-    camera: of the first X-ray. center: (3,) RAS mm of the patient.
-    """
+def look_from_the_side(camera: Any) -> None:
+    """Turns the 3D view so that source and detector of a camera are seen beside each other, the image upright."""
     widget = slicer.app.layoutManager().threeDWidget(0)
     node = slicer.modules.cameras.logic().GetViewActiveCameraNode(widget.mrmlViewNode())
     if node is None:
@@ -96,7 +93,7 @@ def look_from_the_side(camera: Any, center: Any) -> None:
     upper_left, upper_right, _lower_right, lower_left = corners(camera)
     across, up = (upper_right - upper_left), (upper_left - lower_left)
     beam = camera.pose[:3, 2].double().numpy()
-    middle = (camera.source.numpy() + camera.distance * beam + np.asarray(center)) / 2
+    middle = camera.source.numpy() + camera.distance / 2 * beam
     way = across / np.linalg.norm(across) + 0.45 * up / np.linalg.norm(up) + 0.35 * beam
     node.SetFocalPoint(*middle)
     view = widget.threeDView()
