@@ -1,0 +1,144 @@
+"""The panel X-ray Pose in the host: a small CT, X-rays of it at a known pose, and what a person does with them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "DiffReg/XRayPose/XRayPose.py"
+CENTER = np.array([12.0, -20.0, 30.0])  # of the CT, RAS mm
+TRUTH = (4.0, -3.0, 5.0, 6.0, 8.0, -5.0)  # degrees and mm about the middle of the CT
+SIZE = (80, 96)  # rows and columns of the X-rays
+SECONDS = 60.0  # for pictures on a busy machine
+NUMBERS = ("rotationX", "rotationY", "rotationZ", "shiftR", "shiftA", "shiftS")
+
+
+@dataclass
+class Scene:
+    """The nodes, the cameras of the X-rays, the CT as attenuation a mm, and the true pose (4,4)."""
+
+    ct: Any
+    xrays: list[Any]
+    cameras: list[Any]
+    volume: Any
+    truth: np.ndarray
+
+    def drr(self, pose, view=0):
+        """(rows, columns) line integrals at a pose (4,4), from the reference of the library's operator."""
+        import torch
+
+        from DiffRegLib.ops import project
+
+        pose = torch.as_tensor(np.array(pose))
+        return project(self.volume, pose, self.cameras[view], backend="reference")[0, 0].numpy()
+
+
+def open_panel(host):
+    """The module's Python widget."""
+    return host.open_module(MODULE)
+
+
+def parameters(panel):
+    return panel._parameterNode
+
+
+def options(**changes):
+    """How the X-rays were taken, with some settings changed; see `CArmOptions`."""
+    from DiffRegLib.methods.projective.imaging import CArmOptions
+
+    return CArmOptions(**{"distance": 1000.0, "isocenter_distance": 650.0, "pixel_width": 2.5} | changes)
+
+
+def choose(panel, carms=None, size=SIZE, marks=()):
+    """Adds the CT and one X-ray for each of `carms` (one as `options` has it), chooses them, and types the C-arm.
+
+    marks: (column, row) of pixels of every X-ray that are made bright, each with its eight neighbors.
+    """
+    import torch
+
+    from DiffRegLib.image import Image
+    from DiffRegLib.methods.projective.attenuation import attenuation
+    from DiffRegLib.methods.projective.carm import camera_of
+    from DiffRegLib.transforms import rigid
+    from XRayPoseLib import carm, self_test
+
+    carms = carms or [options()]
+    values, chosen = self_test.body(), parameters(panel)
+    affine = np.diag([self_test.VOXEL] * 3 + [1.0])
+    affine[:3, 3] = CENTER - self_test.VOXEL * (self_test.SIZE - 1) / 2
+    ct = slicer.util.addVolumeFromArray(values, ijkToRAS=affine, name="CT of a block")
+    center, numbers = torch.from_numpy(CENTER), torch.tensor(TRUTH, dtype=torch.float64)
+    truth = rigid(numbers[:3], numbers[3:], center).matrix.numpy()
+    volume = attenuation(Image(torch.from_numpy(values)[None], torch.from_numpy(affine)))
+    scene = Scene(ct, [], [camera_of(c, size, center) for c in carms], volume, truth)
+    for view in range(len(carms)):
+        xray = scene.drr(truth, view)
+        for column, row in marks:
+            xray[row - 1 : row + 2, column - 1 : column + 2] = 2 * xray.max()
+        scene.xrays.append(slicer.util.addVolumeFromArray(xray[None], name=f"X-ray {view + 1} of a block"))
+    chosen.ct = ct
+    for number, (node, settings) in enumerate(zip(scene.xrays, carms), 1):
+        chosen.setValue(f"xray_{number}", node)
+        carm.write(chosen, number, settings)
+    chosen.imaging_line_integrals = True
+    return scene
+
+
+def go_live(host, panel):
+    """Presses Live radiograph and waits for whole pictures."""
+    host.click(panel.ui.liveButton)
+    assert panel.session.running, panel.ui.statusLabel.text
+    rest(host, panel)
+
+
+def rest(host, panel):
+    """Waits until the CT rests and its pictures are whole."""
+    host.wait_until(lambda: panel.session.view.still, SECONDS, "rest")
+    host.process(30)
+
+
+def over(host, panel, name):
+    """Chooses what lies over the X-ray by the name of a value of `Over`."""
+    from XRayPoseLib.parameters import Over
+
+    host.choose(panel.ui.overComboBox, Over[name].label())
+    host.process(50)
+
+
+def picture(view):
+    """(rows, columns): the volume that lies over the X-ray in a slice view, or None."""
+    node = slicer.mrmlScene.GetNodeByID(_composite(view).GetForegroundVolumeID() or "")
+    return None if node is None else slicer.util.arrayFromVolume(node)[0]
+
+
+def place(host, view, camera, pixel):
+    """(column, row) on the screen, in the view's own pixels, of a pixel (column, row) of the X-ray."""
+    import torch
+
+    return host.pixel_of(view, camera.detector_points(torch.tensor([pixel], dtype=torch.float64))[0].tolist())
+
+
+def numbers(panel):
+    """The six numbers on the sliders."""
+    return np.array([getattr(panel.ui, f"{name}Slider").value for name in NUMBERS])
+
+
+def corner_error(pose, other):
+    """The largest distance in mm between the places of the corners of a block of 100 mm in the CT at two poses."""
+    corners = np.array([[x, y, z] for x in (-50, 50) for y in (-50, 50) for z in (-50, 50)]) + CENTER
+    homogeneous = np.c_[corners, np.ones(8)].T
+    return float(np.linalg.norm(((np.asarray(pose) - other) @ homogeneous)[:3], axis=0).max())
+
+
+def node_names():
+    """Class and name of every node in the scene."""
+    nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
+    return sorted(f"{node.GetClassName()} {node.GetName()}" for node in nodes)
+
+
+def _composite(view):
+    found = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return next(node for node in found if node.GetLayoutName() == view)
