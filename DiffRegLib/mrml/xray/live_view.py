@@ -40,8 +40,8 @@ class LiveView:
         device: str = "auto",
     ) -> None:
         self._live = LiveRadiographs(volume, [xray.camera for xray in xrays], device)
-        self._live.warm_up()
         self._pose, self._rested = pose, rested
+        self._live.warm_up(None if any(self._live.outside(self._matrix())) else self._matrix())
         colors = [tuple(int(c[n : n + 2], 16) / 255 for n in (1, 3, 5)) for c in COLORS]
         self.views = [XRayView(*given) for given in zip(xrays, names, VIEWS, colors)]
         self._bones = Bones(ct, slicer.app.layoutManager().threeDWidget(0).threeDView())

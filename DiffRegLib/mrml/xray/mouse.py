@@ -38,7 +38,7 @@ class XRayHand:
         self._view, self._camera, self._center = view, camera, torch.from_numpy(np.asarray(center, dtype=np.float64))
         self._pose, self._move, self._released = pose, move, released
         self.enabled = True
-        self._start: tuple[str, np.ndarray, np.ndarray] | None = None  # what is done, the pose, the pixel
+        self._start: tuple[str, np.ndarray, tuple[float, float]] | None = None  # what is done, the pose, the pixel
         self._interactor = view.interactor()
         slots = {
             "LeftButtonPressEvent": self._press,
@@ -104,16 +104,19 @@ class XRayHand:
         self._move(hand.deeper(pose, self._camera, self._center, notches * NOTCH_MM).numpy())
         return True
 
-    def _moved(self, what: str, pose: torch.Tensor, start: np.ndarray, end: np.ndarray) -> torch.Tensor:
+    def _moved(
+        self, what: str, pose: torch.Tensor, start: tuple[float, float], end: tuple[float, float]
+    ) -> torch.Tensor:
         if what == "shift":
             return hand.shifted(pose, self._camera, self._center, start, end)
         if what == "spin":
             return hand.spun(pose, self._camera, self._center, start, end)
-        across, down = (end - start) * (DEGREES_A_WIDTH / self._camera.size[1])
+        across, down = ((b - a) * DEGREES_A_WIDTH / self._camera.size[1] for a, b in zip(start, end))
         return hand.turned(pose, self._camera, self._center, across, down)
 
-    def _pixel(self) -> np.ndarray:
+    def _pixel(self) -> tuple[float, float]:
         """Column and row of the X-ray under the mouse."""
         x, y = self._interactor.GetEventPosition()
         ras = arrays.matrix_to_array(self._view.mrmlSliceNode().GetXYToRAS()) @ [x, y, 0, 1]
-        return seen_pixel(self._camera, ras[:3])
+        column, row = seen_pixel(self._camera, ras[:3]).tolist()
+        return column, row
