@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.ops import backend as backends
-from DiffRegLib.ops.projection_reference import backproject_reference, curve_reference, project_reference
+from DiffRegLib.ops.projection_reference import (
+    backproject_reference,
+    curve_reference,
+    moments_reference,
+    project_reference,
+    steps_of,
+)
 
 
 def project_rays(
@@ -69,6 +75,13 @@ def _curve(
     return curve(volume.to(along.dtype), along, frames, lens, pixels, columns, step)
 
 
+@torch.library.custom_op("diffreg::project_moments", mutates_args=())
+def _moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: str) -> Tensor:
+    """Sums (B,3,6) over channels and pixels of grad (B,C,P) times sums (B,C,P,6) times one, column and row."""
+    kernels = backends.kernels("project_moments", backend, "projection", grad, sums)
+    return (moments_reference if kernels is None else kernels.moments)(grad, sums, pixels, columns)
+
+
 @_project.register_fake
 def _(volume, frames, lens, pixels, columns, step, slopes, backend):
     size = (len(frames), volume.shape[1], len(pixels))
@@ -84,6 +97,11 @@ def _(image, slopes, frames, lens, pixels, columns, step, shape, backend):
 @_curve.register_fake
 def _(volume, along, frames, lens, pixels, columns, step, backend):
     return torch.empty_like(along)
+
+
+@_moments.register_fake
+def _(grad, sums, pixels, columns, backend):
+    return grad.new_empty(len(grad), 3, 6, dtype=torch.float64)
 
 
 def _setup_project(ctx, inputs, output):
@@ -106,7 +124,7 @@ def _project_backward(ctx, grad_image, grad_sums):
         if not ctx.sloped:
             sums = torch.ops.diffreg.project(volume, frames, lens, pixels, ctx.columns, ctx.step, True, ctx.backend)[1]
         if grad_image is not None:
-            to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, frames.dtype)
+            to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, ctx.backend)
         if grad_sums is not None:
             rays = (frames, lens, pixels, ctx.columns, ctx.step, ctx.backend)
             curved = _bend(volume, grad_sums, *rays)
@@ -128,14 +146,26 @@ def _backproject_backward(ctx, grad):
     to_image, to_sums = torch.ops.diffreg.project(grad, frames, *rays, sloped, ctx.backend)
     to_frames = None
     if ctx.needs_input_grad[2]:
-        to_frames = _pull_back(image, to_sums, pixels, ctx.columns, frames.dtype)
+        to_frames = _pull_back(image, to_sums, pixels, ctx.columns, ctx.backend)
         if sums.numel():
             to_frames = to_frames + _bend(grad, sums, frames, *rays, ctx.backend)
     return to_image, to_sums if sums.numel() else torch.zeros_like(sums), to_frames, *[None] * 6
 
 
+def _setup_moments(ctx, inputs, output):
+    ctx.save_for_backward(*inputs[:3])
+    ctx.columns = inputs[3]
+
+
+def _moments_backward(ctx, grad):
+    weights, sums, pixels = ctx.saved_tensors
+    field = (steps_of(pixels, ctx.columns, grad.dtype).T @ grad)[:, None].to(sums.dtype)  # (B,1,P,6)
+    return (sums * field).sum(-1), weights[..., None] * field, None, None, None
+
+
 _project.register_autograd(_project_backward, setup_context=_setup_project)
 _backproject.register_autograd(_backproject_backward, setup_context=_setup_backproject)
+_moments.register_autograd(_moments_backward, setup_context=_setup_moments)
 
 
 def _wide(volume: Tensor) -> torch.dtype:
@@ -150,13 +180,11 @@ def _both(image: Tensor | None, sums: Tensor | None, like: Tensor) -> tuple[Tens
     return image, like.new_empty(0) if sums is None else sums
 
 
-def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, dtype: torch.dtype) -> Tensor:
+def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: str) -> Tensor:
     """Gradient (B,4,3) to source, first pixel, column step and row step, from A and B of every pixel."""
-    steps = torch.stack([torch.ones_like(pixels), pixels % columns, pixels // columns]).to(sums.dtype)
-    weighted = grad[:, :, None] * steps  # (B,C,3,P)
-    ends = (weighted @ sums[..., 3:]).sum(1).to(dtype)
-    total = (grad[:, :, None] @ sums[..., :3]).sum(1).to(dtype)
-    return torch.cat([total - ends[:, :1], ends], 1)
+    moments = torch.ops.diffreg.project_moments(grad, sums, pixels, columns, backend)
+    ends = moments[:, :, 3:]
+    return torch.cat([moments[:, :1, :3] - ends[:, :1], ends], 1)
 
 
 def _bend(
@@ -164,4 +192,4 @@ def _bend(
 ) -> Tensor:
     """Gradient (B,4,3) to the frames of the sums weighted by `along`."""
     curved = torch.ops.diffreg.project_curve(volume, along, frames, lens, pixels, columns, step, backend)
-    return _pull_back(torch.ones_like(curved[..., 0]), curved, pixels, columns, frames.dtype)
+    return _pull_back(torch.ones_like(curved[..., 0]), curved, pixels, columns, backend)

@@ -86,6 +86,9 @@ def project(
     if pixels is not None:
         chosen = _listed(pixels, rows, columns).to(data.device)
         return project_rays(data, frames, lens, chosen, columns, step, backend)
+    if not data.is_cuda:
+        chosen = torch.arange(rows * columns, dtype=torch.int32)
+        return project_rays(data, frames, lens, chosen, columns, step, backend).unflatten(2, (rows, columns))
     chosen, back = (order.to(data.device) for order in tiled(rows, columns))
     image = project_rays(data, frames, lens, chosen, columns, step, backend)
     return image[:, :, back].unflatten(2, (rows, columns))

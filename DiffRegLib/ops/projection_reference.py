@@ -94,3 +94,14 @@ def curve_reference(
         bent = bent * (alpha <= 1)[:, None, :, None].to(volume.dtype) * step
         curved = curved + torch.cat([bent, fraction * bent], -1)
     return curved
+
+
+def moments_reference(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int) -> Tensor:
+    """Sums (B,3,6) over channels and pixels of grad (B,C,P) times sums (B,C,P,6) times one, column and row."""
+    weighted = grad[:, :, None] * steps_of(pixels, columns, grad.dtype)  # (B,C,3,P)
+    return (weighted @ sums).sum(1).double()
+
+
+def steps_of(pixels: Tensor, columns: int, dtype: torch.dtype) -> Tensor:
+    """What multiplies the corners of a frame to make a pixel's center: one, its column and its row (3,P)."""
+    return torch.stack([torch.ones_like(pixels), pixels % columns, pixels // columns]).to(dtype)

@@ -33,14 +33,15 @@ GROUP = LANES * DEEP
 
 
 @jit
-def set_up(frame, lens, pixels, lo, hi, columns, step, shape, rays, spans):
-    """Start, step and alpha of every ray into rays (8,P); number of samples and the inner ones into spans (3,P)."""
+def set_up(frame, lens, pixels, places, columns, step, shape, rays, spans, to):
+    """Start, step and alpha of the rays of pixels[places] into rays (8,·), counts and inner ones into spans (3,·)."""
     depth, height, width = shape
-    for p in range(lo, hi):
-        row, column = pixels[p] // columns, pixels[p] % columns
+    for n in range(places.shape[0]):
+        row, column = pixels[places[n]] // columns, pixels[places[n]] % columns
         count, begin, end, x, y, z, dx, dy, dz, alpha, share = ray_of(
             frame, lens, float(row), float(column), step, depth, height, width
         )
+        p = to + n
         spans[0, p], spans[1, p], spans[2, p] = count, begin, end
         rays[0, p], rays[1, p], rays[2, p] = x, y, z
         rays[3, p], rays[4, p], rays[5, p] = dx, dy, dz
@@ -68,7 +69,7 @@ def _walk(volume, start, shape, rays, p, begin, end, count, total):
 
 
 @jit
-def _march(volume, start, shape, beams, lo, hi, places, fractions, corners, sums, slopes):
+def _march(volume, start, shape, beams, lo, hi, indices, fractions, corners, sums, slopes):
     """Adds the samples lo to hi of the 16 rays of a block (6 * 16), all inner ones, to their seven sums (7 * 16)."""
     row, plane = u64(shape[2]), u64(shape[1] * shape[2])
     width, area = i32(shape[2]), i32(shape[1] * shape[2])
@@ -82,12 +83,12 @@ def _march(volume, start, shape, beams, lo, hi, places, fractions, corners, sums
                 z = beams[lane + 2 * LANES] + n * beams[lane + 5 * LANES]
                 i, j, k = i32(x), i32(y), i32(z)
                 at = u32(s * LANES + lane)
-                places[at] = u32(i32(k * area) + i32(j * width) + i)
+                indices[at] = u32(i32(k * area) + i32(j * width) + i)
                 fractions[at] = x - f32(i)
                 fractions[at + u32(GROUP)] = y - f32(j)
                 fractions[at + u32(2 * GROUP)] = z - f32(k)
         for at in range(steps * LANES):
-            q, to = start + u64(places[at]), u64(2 * at)
+            q, to = start + u64(indices[at]), u64(2 * at)
             copy_pair(corners, to, volume, q)
             copy_pair(corners, to + u64(2 * GROUP), volume, q + row)
             copy_pair(corners, to + u64(4 * GROUP), volume, q + plane)
@@ -114,12 +115,26 @@ def _march(volume, start, shape, beams, lo, hi, places, fractions, corners, sums
 
 
 @jit
-def project_range(volume, start, shape, rays, spans, lo, hi, step, image, slopes):
-    places, fractions = np.empty(GROUP, np.uint32), np.empty(3 * GROUP, np.float32)
+def project_piece(volume, start, shape, frame, lens, pixels, places, columns, step, image, slopes):
+    """Line integrals of the rays of pixels[places] to image (C,P), and unless empty their sums to slopes (C,P,6).
+
+    volume[start] is the first voxel of the first of C channels. The rays of a piece stay in the second-level cache.
+    """
+    count, voxels = places.shape[0], u64(shape[0] * shape[1] * shape[2])
+    rays, spans = np.zeros((8, count + LANES), np.float32), np.zeros((3, count + LANES), np.int32)
+    set_up(frame, lens, pixels, places, columns, step, shape, rays, spans, 0)
+    for channel in range(image.shape[0]):
+        first = u64(start) + u64(channel) * voxels
+        _project_channel(volume, first, shape, rays, spans, places, f32(step), image, slopes, channel)
+
+
+@jit
+def _project_channel(volume, start, shape, rays, spans, places, step, image, slopes, channel):
+    indices, fractions = np.empty(GROUP, np.uint32), np.empty(3 * GROUP, np.float32)
     corners, beams = np.empty(8 * GROUP, np.float32), np.empty(6 * LANES, np.float32)
     sums, total = np.empty(7 * LANES, np.float32), np.empty(7, np.float32)
     wanted = slopes.shape[0] > 0
-    for p in range(lo, hi, LANES):
+    for p in range(0, places.shape[0], LANES):
         begin, end = 0, 1 << 30
         for lane in range(LANES):
             begin, end = max(begin, spans[1, p + lane]), min(end, spans[2, p + lane])
@@ -129,21 +144,22 @@ def project_range(volume, start, shape, rays, spans, lo, hi, step, image, slopes
         for a in range(6):
             for lane in range(LANES):
                 beams[a * LANES + lane] = rays[a, p + lane]
-        _march(volume, start, shape, beams, begin, end, places, fractions, corners, sums, wanted)
-        for lane in range(min(LANES, hi - p)):
+        _march(volume, start, shape, beams, begin, end, indices, fractions, corners, sums, wanted)
+        for lane in range(min(LANES, places.shape[0] - p)):
             for a in range(7):
                 total[a] = sums[a * LANES + lane]
             _walk(volume, start, shape, rays, p + lane, begin, end, spans[0, p + lane], total)
-            image[p + lane] = total[0] * step
+            place = places[p + lane]
+            image[channel, place] = total[0] * step
             if wanted:
                 alpha, share = rays[6, p + lane], rays[7, p + lane]
                 for a in range(3):
-                    slopes[p + lane, a] = total[1 + a] * step
-                    slopes[p + lane, 3 + a] = (alpha * total[1 + a] + share * total[4 + a]) * step
+                    slopes[channel, place, a] = total[1 + a] * step
+                    slopes[channel, place, 3 + a] = (alpha * total[1 + a] + share * total[4 + a]) * step
 
 
 @jit
-def spread_slab(volume, start, shape, rays, spans, low, high, step, image, slopes):
+def spread_slab(volume, start, shape, rays, spans, places, low, high, step, image, slopes):
     """Adds every sample whose cell starts in the planes low to high to the voxels around it."""
     depth, height, width = shape
     sloped = slopes.shape[0] > 0
@@ -155,10 +171,11 @@ def spread_slab(volume, start, shape, rays, spans, low, high, step, image, slope
             near, far = (f32(low) - rays[2, p]) / dz, (f32(high) - rays[2, p]) / dz
             lo = max(lo, int(max(min(near, far), f32(-1)) - f32(1)))
             hi = min(hi, int(max(min(max(near, far), f32(1 << 30)), f32(-2)) + f32(2)))
-        weight = image[p] * step
+        place = places[p]
+        weight = image[place] * step
         if sloped:
-            ax, ay, az = slopes[p, 0] * step, slopes[p, 1] * step, slopes[p, 2] * step
-            bx, by, bz = slopes[p, 3] * step, slopes[p, 4] * step, slopes[p, 5] * step
+            ax, ay, az = slopes[place, 0] * step, slopes[place, 1] * step, slopes[place, 2] * step
+            bx, by, bz = slopes[place, 3] * step, slopes[place, 4] * step, slopes[place, 5] * step
         for m in range(lo, hi):
             n = f32(m)
             x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * dz
@@ -189,12 +206,13 @@ def spread_slab(volume, start, shape, rays, spans, low, high, step, image, slope
 
 
 @jit
-def curve_range(volume, start, shape, rays, spans, lo, hi, step, along, curved):
+def curve_range(volume, start, shape, rays, spans, places, lo, hi, step, along, curved):
     """Sums of H q and of alpha H q with q = a + alpha b, for along = (a, b) and the second derivatives H."""
     depth, height, width = shape
     for p in range(lo, hi):
+        at = places[p]
         for a in range(6):
-            curved[p, a] = f32(0)
+            curved[at, a] = f32(0)
         for m in range(spans[0, p]):
             n = f32(m)
             x, y, z = rays[0, p] + n * rays[3, p], rays[1, p] + n * rays[4, p], rays[2, p] + n * rays[5, p]
@@ -203,14 +221,35 @@ def curve_range(volume, start, shape, rays, spans, lo, hi, step, along, curved):
             xy, xz, yz = curve_cell(volume, start, i, j, k, x, y, z, depth, height, width)
             alpha = rays[6, p] + n * rays[7, p]
             qx, qy, qz = (
-                along[p, 0] + alpha * along[p, 3],
-                along[p, 1] + alpha * along[p, 4],
-                along[p, 2] + alpha * along[p, 5],
+                along[at, 0] + alpha * along[at, 3],
+                along[at, 1] + alpha * along[at, 4],
+                along[at, 2] + alpha * along[at, 5],
             )
             hx, hy, hz = (xy * qy + xz * qz) * step, (xy * qx + yz * qz) * step, (xz * qx + yz * qy) * step
-            curved[p, 0] += hx
-            curved[p, 1] += hy
-            curved[p, 2] += hz
-            curved[p, 3] += alpha * hx
-            curved[p, 4] += alpha * hy
-            curved[p, 5] += alpha * hz
+            curved[at, 0] += hx
+            curved[at, 1] += hy
+            curved[at, 2] += hz
+            curved[at, 3] += alpha * hx
+            curved[at, 4] += alpha * hy
+            curved[at, 5] += alpha * hz
+
+
+@jit
+def add_moments(grad, sums, pixels, columns, moments):
+    """Adds grad (P) * sums (6 P), and the same times column and times row, to moments (3,6); blocks sum as float32."""
+    column, row = np.empty(GROUP, np.float32), np.empty(GROUP, np.float32)
+    for block in range(0, pixels.shape[0], GROUP):
+        p, count = u64(block), u64(min(GROUP, pixels.shape[0] - block))
+        for n in range(count):
+            line = u32(pixels[p + n]) // u32(columns)
+            row[n], column[n] = line, u32(pixels[p + n]) - line * u32(columns)
+        for a in range(u64(6)):
+            plain = across = down = f32(0)
+            for n in range(count):
+                share = grad[p + n] * sums[(p + n) * u64(6) + a]
+                plain += share
+                across += share * column[n]
+                down += share * row[n]
+            moments[0, a] += plain
+            moments[1, a] += across
+            moments[2, a] += down

@@ -6,25 +6,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.ops.kernels.marching import LANES, curve_range, project_range, set_up, spread_slab
+from DiffRegLib.ops.kernels.marching import LANES, add_moments, curve_range, project_piece, set_up, spread_slab
+from DiffRegLib.ops.rays import tiled
 from DiffRegLib.ops.threads import in_parallel
 
-PIECE = 2048  # rays that a thread takes at a time
+PIECE = 1024  # rays that a thread takes at a time
 
 
-def _rays(frame, lens, pixels, columns, step, shape):
-    """Rays (8, P + 16) and their spans (3, P + 16), the last block filled up with rays that miss."""
+def _order(pixels: np.ndarray, columns: int) -> np.ndarray:
+    """The order in which to march: in tiles where the pixels are a whole image row by row, else as they are listed."""
     count = len(pixels)
-    rays, spans = np.zeros((8, count + LANES), np.float32), np.zeros((3, count + LANES), np.int32)
-    pieces = [(lo, min(lo + PIECE, count)) for lo in range(0, count, PIECE)]
-    in_parallel(lambda piece: set_up(frame, lens, pixels, *piece, columns, step, shape, rays, spans), pieces)
-    return rays, spans, pieces
+    listed = np.arange(count, dtype=np.int32)
+    if count % columns or not np.array_equal(pixels, listed):
+        return listed
+    return tiled(count // columns, columns)[0].numpy()
+
+
+def _pieces(count: int) -> list[slice]:
+    return [slice(lo, min(lo + PIECE, count)) for lo in range(0, count, PIECE)]
 
 
 def _views(frames, lens, pixels, columns, step, shape):
+    """Of each view: its number, rays (8, P + 16), their spans (3, P + 16), and the order of pixels that they are in."""
+    listed, glasses = pixels.contiguous().numpy(), lens.contiguous().numpy()
+    order, count = _order(listed, columns), len(pixels)
     for view, frame in enumerate(frames.detach().contiguous().numpy()):
-        glass = lens.contiguous().numpy()[view]
-        yield view, *_rays(frame, glass, pixels.contiguous().numpy(), columns, step, shape)
+        rays, spans = np.zeros((8, count + LANES), np.float32), np.zeros((3, count + LANES), np.int32)
+        ends = columns, step, shape, rays, spans
+        in_parallel(
+            lambda piece, view=view, frame=frame, ends=ends: set_up(
+                frame, glasses[view], listed, order[piece], *ends, piece.start
+            ),
+            _pieces(count),
+        )
+        yield view, rays, spans, order
 
 
 def project(
@@ -35,17 +50,17 @@ def project(
     image = torch.empty(len(frames), channels, count)
     sums = torch.empty(len(frames), channels, count, 6) if slopes else torch.empty(0)
     flat, voxels = volume.detach().contiguous().numpy().reshape(-1), shape[0] * shape[1] * shape[2]
-    nothing = np.empty((0, 6), np.float32)
-    for view, rays, spans, pieces in _views(frames, lens, pixels, columns, step, shape):
-        for channel in range(channels):
-            start = np.uint64((view * channels * (len(volume) > 1) + channel) * voxels)
-            target = image[view, channel].numpy(), sums[view, channel].numpy() if slopes else nothing
-            in_parallel(
-                lambda piece, data=(flat, start, shape, rays, spans), target=target: project_range(
-                    *data, *piece, np.float32(step), *target
-                ),
-                pieces,
-            )
+    listed, ends = pixels.contiguous().numpy(), lens.contiguous().numpy()
+    corners, order = frames.detach().contiguous().numpy(), _order(listed, columns)
+    images, slants = image.numpy(), sums.numpy() if slopes else np.empty((len(frames), 0, 0, 6), np.float32)
+
+    def march(item):
+        view, piece = item
+        start = np.uint64(view * channels * voxels if len(volume) > 1 else 0)
+        rays = corners[view], ends[view], listed, order[piece], columns, step
+        project_piece(flat, start, shape, *rays, images[view], slants[view])
+
+    in_parallel(march, [(view, piece) for view in range(len(frames)) for piece in _pieces(count)])
     return image, sums
 
 
@@ -63,13 +78,13 @@ def backproject(
     lows = range(-1, grid[0], thick)
     images, sums = image.detach().contiguous().numpy(), slopes.detach().contiguous().numpy()
     nothing = np.empty((0, 6), np.float32)
-    for view, rays, spans, _ in _views(frames, lens, pixels, columns, step, grid):
+    for view, rays, spans, order in _views(frames, lens, pixels, columns, step, grid):
         for channel in range(channels):
             start = np.uint64((view * channels * (shape[0] > 1) + channel) * grid[0] * grid[1] * grid[2])
             source = np.float32(step), images[view, channel], sums[view, channel] if slopes.numel() else nothing
             for parity in (0, 1):
                 in_parallel(
-                    lambda low, data=(flat, start, grid, rays, spans), source=source: spread_slab(
+                    lambda low, data=(flat, start, grid, rays, spans, order), source=source: spread_slab(
                         *data, low, low + thick, *source
                     ),
                     lows[parity::2],
@@ -84,12 +99,24 @@ def curve(
     shape, channels = tuple(volume.shape[2:]), volume.shape[1]
     flat, voxels = volume.detach().contiguous().numpy().reshape(-1), shape[0] * shape[1] * shape[2]
     weights, curved = along.detach().contiguous().numpy(), torch.empty(along.shape)
-    for view, rays, spans, pieces in _views(frames, lens, pixels, columns, step, shape):
+    for view, rays, spans, order in _views(frames, lens, pixels, columns, step, shape):
         for channel in range(channels):
             start = np.uint64((view * channels * (len(volume) > 1) + channel) * voxels)
             ends = np.float32(step), weights[view, channel], curved[view, channel].numpy()
             in_parallel(
-                lambda piece, data=(flat, start, shape, rays, spans), ends=ends: curve_range(*data, *piece, *ends),
-                pieces,
+                lambda piece, data=(flat, start, shape, rays, spans, order), ends=ends: curve_range(
+                    *data, piece.start, piece.stop, *ends
+                ),
+                _pieces(len(pixels)),
             )
     return curved
+
+
+def moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int) -> Tensor:
+    """Sums (B,3,6) over channels and pixels of grad (B,C,P) times sums (B,C,P,6) times one, column and row."""
+    total = torch.zeros(len(grad), 3, 6, dtype=torch.float64)
+    weights, slants = grad.detach().contiguous().numpy(), sums.detach().contiguous().numpy()
+    listed = pixels.contiguous().numpy()
+    for view, channel in np.ndindex(*grad.shape[:2]):
+        add_moments(weights[view, channel], slants[view, channel].reshape(-1), listed, columns, total[view].numpy())
+    return total

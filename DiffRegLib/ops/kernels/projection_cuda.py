@@ -12,7 +12,7 @@ from torch import Tensor
 from DiffRegLib.ops.kernels.cells import f32, floor_of, spread, u64
 from DiffRegLib.ops.kernels.launching import add_cell, compiled, launch, read_cell, scale_for, unscaled
 from DiffRegLib.ops.kernels.rays import ray_of
-from DiffRegLib.ops.projection_reference import curve_reference
+from DiffRegLib.ops.projection_reference import curve_reference, moments_reference
 
 
 @compiled
@@ -127,3 +127,8 @@ def curve(
 ) -> Tensor:
     """The second derivative that a loss on the pose gradient has to the pose itself; the reference computes it."""
     return curve_reference(volume, along, frames, lens, pixels, columns, step)
+
+
+def moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int) -> Tensor:
+    """Sums (B,3,6) over channels and pixels of grad times sums times one, column and row; the reference adds them."""
+    return moments_reference(grad, sums, pixels, columns)
