@@ -26,7 +26,7 @@ from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has 
 from DiffRegLib.mrml.panel import packages  # noqa: E402
 from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
 from DiffRegLib.mrml.panel.run_view import RunView  # noqa: E402
-from XRayPoseLib import carm, checks, landmarks  # noqa: E402
+from XRayPoseLib import carm, checks, landmarks, sample_data  # noqa: E402
 from XRayPoseLib.form import PanelForm  # noqa: E402
 from XRayPoseLib.observed import Observed  # noqa: E402
 from XRayPoseLib.parameters import XRayPoseParameterNode  # noqa: E402
@@ -59,6 +59,11 @@ class XRayPose(ScriptedLoadableModule):
             "The projector follows C. Gao, X. Liu, W. Gu, B. Killeen, M. Armand, R. Taylor, M. Unberath: Generalizing "
             "Spatial Transformers to Projective Geometry with Applications to 2D/3D Registration, MICCAI 2020 (ProST)."
         )
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self):
+        """Adds a chest with its X-ray to the module Sample Data; makes and downloads nothing."""
+        sample_data.register(Path(self.resourcePath("Icons")), lambda: XRayPoseLogic().getParameterNode())
 
 
 class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -239,14 +239,14 @@ def test_without_the_module_sample_data_nothing_happens(host, panel):
 
 
 def test_the_sample_is_made_in_another_process_and_loaded(host, panel, samples, monkeypatch, tmp_path):
-    from SplatRegistrationLib import sample_data
+    from DiffRegLib.mrml.panel import sample_maker
 
     maker = tmp_path / "maker.py"
     maker.write_text(MAKER)
-    monkeypatch.setattr(sample_data, "command", lambda folder: [sys.executable, str(maker), str(folder)])
+    monkeypatch.setattr(sample_maker, "command", lambda given: [sys.executable, str(maker), given[-1]])
     host.app.startupCompleted.emit()
     samples[-1]["customDownloader"](None)
-    host.wait_until(lambda: not sample_data.Maker.running, 60, "the patient")
+    host.wait_until(lambda: not sample_maker.Maker.running, 60, "the patient")
     names = {node.GetName() for kind in ("ScalarVolume", "MarkupsFiducial") for node in _all(kind)}
     assert names == {"Inspiration", "Expiration", "Inspiration landmarks", "Expiration landmarks"}
     assert slicer.util.getNode("Inspiration landmarks").GetNthControlPointPosition(1) == (4.0, 5.0, 6.0)
