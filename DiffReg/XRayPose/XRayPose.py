@@ -26,7 +26,8 @@ from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has 
 from DiffRegLib.mrml.panel import packages  # noqa: E402
 from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
 from DiffRegLib.mrml.panel.run_view import RunView  # noqa: E402
-from XRayPoseLib import carm, checks, landmarks, sample_data  # noqa: E402
+from XRayPoseLib import checks, sample_data  # noqa: E402
+from XRayPoseLib.actions import Actions  # noqa: E402
 from XRayPoseLib.form import PanelForm  # noqa: E402
 from XRayPoseLib.observed import Observed  # noqa: E402
 from XRayPoseLib.parameters import XRayPoseParameterNode  # noqa: E402
@@ -88,24 +89,17 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = XRayPoseLogic()
         self.form = PanelForm(self.ui)
         self.poseForm = PoseForm(self.ui, lambda: self._parameterNode, lambda: self.pose)
+        self.actions = Actions(
+            self.ui, lambda: self._parameterNode, lambda: self.pose, lambda: self.session, self.attempt
+        )
         self.registration = Registration(self.ui, RunView(self.ui), self)
         self.observed = Observed(self, self.onSceneContentModified)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
-        for button, slot in (
-            (self.ui.dicomButton, self.onDicomButton),
-            (self.ui.placeLandmarksButton, lambda on: self.onPlaceButton("landmarks", on)),
-            (self.ui.placeClicksButton, lambda on: self.onPlaceButton("clicks", on)),
-            (self.ui.landmarkPoseButton, self.onLandmarkPoseButton),
-            (self.ui.refineButton, lambda on: self.onRunButton(search=False)),
-            (self.ui.findButton, lambda on: self.onRunButton(search=True)),
-        ):
-            button.connect("clicked(bool)", slot)
-        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
-        self.ui.partNameComboBox.connect("activated(int)", self.onPartName)
-        self.ui.geometryPathLineEdit.connect("currentPathChanged(QString)", self.onGeometryFile)
+        self.ui.refineButton.connect("clicked(bool)", lambda on: self.onRunButton(search=False))
+        self.ui.findButton.connect("clicked(bool)", lambda on: self.onRunButton(search=True))
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -232,66 +226,22 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.session is not None and self.session.running:
             self.poseForm.show_numbers()
 
-    def _attempt(self, action):
-        """Does what a button asks for; what is wrong is told under the buttons."""
+    def attempt(self, action):
+        """Does what a button asks for; what is wrong, or what the action returns, is told under the buttons."""
         self._message = ""
         try:
             packages.ensure(_(TITLE))
-            action()
+            self._message = action() or ""
         except RegistrationError as error:
             self._message = str(error)
         self.onParametersModified()
-
-    def onDicomButton(self, checked=False):
-        def read():
-            faults = carm.from_dicom(self._parameterNode)
-            if faults:
-                raise RegistrationError(" ".join(faults))
-
-        self._attempt(read)
-
-    def onPreset(self, index):
-        self._attempt(lambda: carm.apply_preset(self._parameterNode, list(carm.PRESETS)[index]))
-
-    def onPartName(self, index):
-        self._parameterNode.part_name = str(self.ui.partNameComboBox.itemData(index) or "")
-
-    def onGeometryFile(self, path):
-        """Only a whole name is read, not every letter of it."""
-        if not Path(path).is_file():
-            return
-
-        def read():
-            matrix = carm.from_file(self._parameterNode, path)
-            if matrix is not None and self._parameterNode.pose is None:
-                self.pose.ensure()
-                self.pose.move(matrix)
-
-        self._attempt(read)
-
-    def onPlaceButton(self, role, on):
-        self.pose.ensure()
-        landmarks.place(self._parameterNode, role, on)
-        self.onParametersModified()
-
-    def onLandmarkPoseButton(self, checked=False):
-        def solve():
-            found = landmarks.solve(self._parameterNode, self.session.view.views[0].camera)
-            self.pose.settle()
-            self.pose.move(found.pose.matrix.numpy())
-            self.pose.settle()
-            text = _("The landmarks are {rms:.1f} pixels (rms) from their clicks.").format(rms=found.rms)
-            twin = _(" Another pose fits nearly as well: place more of them.") if found.ambiguous else ""
-            self._message = text + twin
-
-        self._attempt(solve)
 
     def onRunButton(self, search):
         """Starts a registration; cancels the one that runs."""
         if self.registration.running:
             self.registration.ask()
             return
-        self._attempt(lambda: self.registration.start(self.logic, self._parameterNode, self.pose, search))
+        self.attempt(lambda: self.registration.start(self.logic, self._parameterNode, self.pose, search))
 
     def registrationEnded(self, error):
         """From the registration: it is over, however it ended."""

@@ -1,0 +1,72 @@
+"""What the buttons of the sections Inputs, C-arm and Landmarks do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from DiffRegLib.errors import RegistrationError
+from XRayPoseLib import carm, landmarks
+
+
+class Actions:
+    """Connects the buttons. parameters, pose, session: give those of the panel as they are now.
+
+    attempt: runs an action, tells under the buttons what is wrong or what it returns, and brings the panel up to date.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        parameters: Callable[[], Any],
+        pose: Callable[[], Any],
+        session: Callable[[], Any],
+        attempt: Callable[[Callable[[], str | None]], None],
+    ) -> None:
+        self._ui, self._parameters, self._pose, self._session, self._attempt = ui, parameters, pose, session, attempt
+        ui.dicomButton.connect("clicked(bool)", lambda on: attempt(self._from_dicom))
+        ui.presetComboBox.connect("activated(int)", lambda index: attempt(lambda: self._preset(index)))
+        ui.partNameComboBox.connect("activated(int)", self._part)
+        ui.geometryPathLineEdit.connect("currentPathChanged(QString)", self._geometry)
+        ui.placeLandmarksButton.connect("clicked(bool)", lambda on: attempt(lambda: self._place("landmarks", on)))
+        ui.placeClicksButton.connect("clicked(bool)", lambda on: attempt(lambda: self._place("clicks", on)))
+        ui.landmarkPoseButton.connect("clicked(bool)", lambda on: attempt(self._solve))
+
+    def _from_dicom(self) -> None:
+        faults = carm.from_dicom(self._parameters())
+        if faults:
+            raise RegistrationError(" ".join(faults))
+
+    def _preset(self, index: int) -> None:
+        carm.apply_preset(self._parameters(), list(carm.PRESETS)[index])
+
+    def _part(self, index: int) -> None:
+        self._parameters().part_name = str(self._ui.partNameComboBox.itemData(index) or "")
+
+    def _geometry(self, path: str) -> None:
+        """Only a whole name is read, not every letter of it."""
+        if Path(path).is_file():
+            self._attempt(lambda: self._read_geometry(path))
+
+    def _read_geometry(self, path: str) -> None:
+        """The pose of the patient in the file is taken where there is none yet."""
+        matrix = carm.from_file(self._parameters(), path)
+        if matrix is not None and self._parameters().pose is None:
+            self._pose().ensure()
+            self._pose().move(matrix)
+
+    def _place(self, role: str, on: bool) -> None:
+        self._pose().ensure()
+        landmarks.place(self._parameters(), role, on)
+
+    def _solve(self) -> str:
+        found = landmarks.solve(self._parameters(), self._session().view.views[0].camera)
+        self._pose().settle()
+        self._pose().move(found.pose.matrix.numpy())
+        self._pose().settle()
+        text = _("The landmarks are {rms:.1f} pixels (rms) from their clicks.").format(rms=found.rms)
+        twin = _("Another pose fits nearly as well: place more of them.") if found.ambiguous else ""
+        return f"{text} {twin}".strip()
