@@ -69,6 +69,12 @@ def project(
     Returns (B,C,rows,columns), or (B,C,P) for a choice of pixels, in the order of the list or of the mask's rows.
     Differentiable to the volume's data and to pose; the gradient is differentiable to the data and to the incoming
     gradient on every backend. Raises RegistrationError for geometry or shapes that do not fit.
+
+    The gradient is that of the sum over samples. A sample's slope jumps where it crosses a face between voxels, or the
+    rim of a volume that is not zero at its border, so that a difference quotient comes close to the gradient only over
+    short ways. For a block of ones, 32^3 voxels of 4 mm, half a voxel a step and random weights on 40^2 pixels, it is
+    off by 7 % over 0.1 mm, 2 % over 0.01 mm, 0.4 % over 0.001 mm and 1e-6 over 1e-5 mm, in double precision. In single
+    precision rounding spoils it over less than 0.01 mm, while the gradient itself keeps to 2e-5.
     """
     cameras = [camera] if isinstance(camera, Camera) else list(camera)
     data = volume.data if volume.data.ndim == 5 else volume.data[None]

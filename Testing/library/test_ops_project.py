@@ -176,6 +176,28 @@ def test_gradients_in_double_precision():
     assert torch.autograd.gradcheck(lambda d, p: project(Volume(d, affine), p, view, 9.7), (data, pose))
 
 
+def test_difference_quotients_close_in_on_the_gradient_of_a_volume_that_ends_at_its_border():
+    block = centered(torch.ones(1, 16, 18, 20, dtype=torch.float64), (6.0, 5.0, 7.0))
+    view = camera((24, 26), (9.0, 9.0))
+    weights = torch.rand(1, 1, 24, 26, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    start = turned(12, 0) @ turned(-8, 2)
+
+    def loss(shift, data=block.data):
+        pose = start + torch.nn.functional.pad(shift[:, None], (3, 0, 0, 1))
+        return (project(Volume(data, block.affine), pose, view, 2.5).double() * weights).sum()
+
+    still = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(loss(still), still)
+    errors = []
+    for mm in (1e-2, 1e-3, 1e-5):  # the shorter, the fewer samples cross a voxel's face, where the slope jumps
+        steps = mm * torch.eye(3, dtype=torch.float64)
+        quotient = torch.stack([(loss(step) - loss(-step)) / (2 * mm) for step in steps])
+        errors.append((quotient - slope).norm() / slope.norm())
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 1e-5
+    (compiled,) = torch.autograd.grad(loss(still, block.data.float()), still)
+    assert (compiled - slope).norm() < 1e-3 * slope.norm()
+
+
 def test_gradients_of_the_gradients_in_double_precision():
     data, affine, view, pose = small()
     assert torch.autograd.gradgradcheck(lambda d, p: project(Volume(d, affine), p, view, 13.7), (data, pose))
