@@ -7,7 +7,7 @@ clean, noisy, hard: drr_pelvis and drr_pelvis_hard. two: clean, with a second vi
 with the next, whose camera is placed by the true relation of the two, as a calibrated biplane device would know it.
 Targets are read to measure, never to register; every case runs with the default options of its method.
 sgd: ProST's gradient NCC with momentum and a cyclic rate; cma: gradient NCC with CMA-ES; both from the start alone, and
-told whether the radiographs are line integrals.
+told whether the radiographs are line integrals, and that what absorbs more is brighter.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image as Picture
 from torch import Tensor
 
 from DiffRegLib.camera import Camera
@@ -30,14 +31,17 @@ from DiffRegLib.methods.projective.attenuation import attenuation
 from DiffRegLib.methods.projective.views import Radiograph
 from DiffRegLib.methods.projective.xray import Film, prepare
 from DiffRegLib.ops import project
+from DiffRegLib.review.radiographs import RadiographPair, pose_overview
 from DiffRegLib.transforms import Affine
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("DIFFREG_DATA", ROOT.parent / "shared" / "data"))
 CENTER = torch.tensor([3.543670654296875, 129.81900024414062, 212.8017578125], dtype=torch.float64)
 FIELD = 373.76  # mm, width of the detector
+COLORS = 200  # of a picture: half the bytes
 LIMITS = (0.1, 0.3, 1.0, 2.0, 5.0)  # mm
 BASELINE = PoseOptions(search=False, similarity="gradient-ncc", levels=(128,), descent_iterations=500)
+SPREADS = {"near": 5.0, "far": 30.0}  # mm, of the first generation of CMA-ES: as wide as the starts
 METHODS = {
     "recipe": PoseOptions(),
     "sgd": dataclasses.replace(BASELINE, optimizer="sgd"),
@@ -85,20 +89,24 @@ def main() -> None:
     for name in arguments.sets:
         for start in arguments.starts:
             for method in arguments.methods:
-                options = _options(method, name, arguments.time_limit)
+                options = _options(method, name, start, arguments.time_limit)
                 outcomes = [_run(ct, case, options) for case in SETS[name](ct, start, arguments.cases)]
                 print(_row(f"{name}, {start}, {method}", outcomes), flush=True)
                 notes += [f"{name}, {start}, {method}: {note}" for note in _notes(outcomes)]
-                if arguments.pictures:
-                    _picture(ct, [o for o in outcomes if o.error > 2], arguments.pictures / f"{name}-{start}-{method}")
+                for o in outcomes:
+                    if arguments.pictures and o.error > 2:
+                        case = o.case.name.replace(" ", "-")
+                        _picture(ct, o, arguments.pictures / f"{name}-{start}-{method}-{case}.png")
     print("\n" + "\n".join(f"- {note}" for note in notes))
 
 
-def _options(method: str, name: str, seconds: float) -> PoseOptions:
-    """Without a search there is nothing to tell from the match whether the appearance is the same."""
+def _options(method: str, name: str, start: str, seconds: float) -> PoseOptions:
+    """Without a search nothing tells appearance and polarity: `prepare` has made all images positive."""
     options = dataclasses.replace(METHODS[method], time_limit=seconds)
     known = "different" if name in ("hard", "pairs") else "same"
-    return options if method == "recipe" else dataclasses.replace(options, appearance=known)
+    if method == "recipe":
+        return options
+    return dataclasses.replace(options, appearance=known, polarity="positive", spread=SPREADS[start])
 
 
 def _run(ct: Image, case: Case, options: PoseOptions) -> Outcome:
@@ -201,17 +209,22 @@ def _noisy(ct: Image, start: str, chosen: list[int]) -> list[Case]:
 SETS = {"clean": _clean, "noisy": _noisy, "hard": _hard, "two": _two, "pairs": _pairs}
 
 
-def _picture(ct: Image, outcomes: list[Outcome], folder: Path) -> None:
-    """X-ray, the CT at the pose found and at the true pose, side by side."""
-    from matplotlib import image as files
-
-    for o in outcomes:
-        film = o.case.xrays[0]
-        poses = torch.stack([o.result.pose.matrix, o.case.target])
-        drawn = [film.image, *project(attenuation(ct), poses, film.camera)[:, 0]]
-        folder.mkdir(parents=True, exist_ok=True)
-        row = torch.cat([(im - im.quantile(0.02)) / (im.quantile(0.98) - im.quantile(0.02)) for im in drawn], 1)
-        files.imsave(folder / f"{o.case.name.replace(' ', '-')}.png", row.clamp(0, 1).numpy(), cmap="gray")
+def _picture(ct: Image, outcome: Outcome, path: Path) -> None:
+    """The pose found against the start, and below it the true pose against the one found."""
+    case, film, found = outcome.case, outcome.case.xrays[0], outcome.result.pose.matrix
+    start, end, truth = project(attenuation(ct), torch.stack([case.start, found, case.target]), film.camera)[:, 0]
+    rows = [("start, then found", start, end), ("found, then true", end, truth)]
+    pairs = [RadiographPair(name, film.image, film.mask, before, after) for name, before, after in rows]
+    sure = outcome.result.uncertainty
+    note = (
+        f"{outcome.error:.2f} mm off; {outcome.result.verdict}, uncertainty {sure.point_mm:.2f} mm, in depth "
+        f"{sure.depth_mm:.2f} mm"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pose_overview(path, pairs, f"{path.stem}", note, outcome.result.trace)
+    with Picture.open(path) as drawn:
+        few = drawn.convert("RGB").quantize(COLORS)
+    few.save(path, optimize=True)
 
 
 if __name__ == "__main__":
