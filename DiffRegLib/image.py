@@ -27,6 +27,8 @@ NIFTI_HEADERS = (348, 540)
 """Sizes of the header of NIfTI 1 and 2, the first number of a file in the machine's byte order."""
 RESAMPLED = 1 << 19
 """Voxels resampled at a time."""
+SKEW = 1e-3
+"""Largest cosine between two axes of a file that still counts as a right angle."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -215,7 +217,10 @@ def from_itk(image: SimpleITK.Image) -> Image:
     data = np.moveaxis(data, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else data[None]
     affine = torch.eye(4, dtype=torch.float64)
     spacing = torch.tensor(image.GetSpacing(), dtype=torch.float64)
-    affine[:3, :3] = torch.tensor(image.GetDirection(), dtype=torch.float64).reshape(3, 3) * spacing
+    axes = torch.tensor(image.GetDirection(), dtype=torch.float64).reshape(3, 3)
+    if (axes.T @ axes - torch.eye(3, dtype=torch.float64)).abs().max() > SKEW:
+        raise RegistrationError("its axes are not at right angles: resample it to a grid with right angles.")
+    affine[:3, :3] = axes * spacing
     affine[:3, 3] = torch.tensor(image.GetOrigin(), dtype=torch.float64)
     return Image(torch.from_numpy(np.ascontiguousarray(data)), LPS @ affine)
 

@@ -148,10 +148,19 @@ def _not_finite(suffix, value):
     return make
 
 
+def _skewed(folder):
+    header = "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 4 4\n"
+    header += "space directions: (1,0,0) (0.3,0.95,0) (0,0,1)\nkinds: domain domain domain\nencoding: raw\n"
+    header += "space origin: (0,0,0)\n\n"
+    (folder / "skewed.nrrd").write_bytes(header.encode() + bytes(range(64)))
+    return folder / "skewed.nrrd"
+
+
 @pytest.mark.parametrize(
     "make, word",
     [
         (lambda folder: folder / "absent.nii.gz", "does not exist"),
+        (_skewed, "right angles"),
         (_truncated, "truncated"),
         (_four_dimensions, "4 dimensions"),
         (_no_geometry, "no geometry"),
