@@ -171,6 +171,7 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.registration.show(self._parameterNode)
         finally:
             self._updating = False
+        self.actions.follow()
 
     def onSceneContentModified(self, caller=None, event=None):
         """Of a node that the settings name: its content, its segments, its points."""

@@ -9,7 +9,10 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.mrml.panel import packages
+from DiffRegLib.mrml.xray.seen_film import has_dicom
 from XRayPoseLib import carm, landmarks
+from XRayPoseLib.parameters import xrays
 
 
 class Actions:
@@ -27,6 +30,7 @@ class Actions:
         attempt: Callable[[Callable[[], str | None]], None],
     ) -> None:
         self._ui, self._parameters, self._pose, self._session, self._attempt = ui, parameters, pose, session, attempt
+        self._known: set[tuple[int, str]] = set()  # X-rays that were looked at
         ui.dicomButton.connect("clicked(bool)", lambda on: attempt(self._from_dicom))
         ui.presetComboBox.connect("activated(int)", lambda index: attempt(lambda: self._preset(index)))
         ui.partNameComboBox.connect("activated(int)", self._part)
@@ -34,6 +38,20 @@ class Actions:
         ui.placeLandmarksButton.connect("clicked(bool)", lambda on: attempt(lambda: self._place("landmarks", on)))
         ui.placeClicksButton.connect("clicked(bool)", lambda on: attempt(lambda: self._place("clicks", on)))
         ui.landmarkPoseButton.connect("clicked(bool)", lambda on: attempt(self._solve))
+
+    def follow(self) -> None:
+        """Reads the DICOM tags of an X-ray that has just been chosen and whose C-arm nobody has typed yet."""
+        chosen = {(number, node.GetID()) for number, node in xrays(self._parameters())}
+        new, self._known = chosen - self._known, chosen
+        for number, node in xrays(self._parameters()):
+            typed = self._parameters().getValue(f"view_{number}_distance") > 0
+            ready = self._parameters().ct is not None and not packages.missing()
+            if (number, node.GetID()) in new and not typed and has_dicom(node):
+                if not ready:
+                    self._known.discard((number, node.GetID()))
+                    continue
+                self._attempt(self._from_dicom)
+                return
 
     def _from_dicom(self) -> None:
         faults = carm.from_dicom(self._parameters())

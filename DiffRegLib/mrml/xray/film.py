@@ -13,10 +13,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.projective.xray import RELATION, RELATION_SIGN, Film, read_xray
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.seen import name_of
-from DiffRegLib.mrml.xray.seen_film import check_film
-
-UIDS = "DICOM.instanceUIDs"
-"""The attribute in which Slicer's DICOM plugins keep the instances that a volume was loaded from."""
+from DiffRegLib.mrml.xray.seen_film import UIDS, check_film
 
 
 def film_of(node: Any, tags: bool = True) -> Film:

@@ -37,3 +37,14 @@ def size_of(node: Any) -> tuple[int, int]:
     """(rows, columns) of a volume that `check_film` lets pass."""
     columns, rows, _slices = node.GetImageData().GetDimensions()
     return rows, columns
+
+
+UIDS = "DICOM.instanceUIDs"
+"""The attribute in which Slicer's DICOM plugins keep the instances that a volume was loaded from."""
+
+
+def has_dicom(node: Any) -> bool:
+    """Whether an X-ray came from a DICOM file. Quick."""
+    storage = node.GetStorageNode()
+    name = (storage.GetFileName() or "") if storage is not None else ""
+    return bool(node.GetAttribute(UIDS)) or name.lower().endswith((".dcm", ".dicom", ".ima"))
