@@ -12,6 +12,7 @@ MODULE = ROOT / "DiffReg/XRayPose/XRayPose.py"
 CENTER = np.array([12.0, -20.0, 30.0])  # of the CT, RAS mm
 TRUTH = (4.0, -3.0, 5.0, 6.0, 8.0, -5.0)  # degrees and mm about the middle of the CT
 SIZE = (80, 96)  # rows and columns of the X-rays
+RIM = 1.02  # of a view that shows a whole X-ray
 SECONDS = 60.0  # for pictures on a busy machine
 NUMBERS = ("rotationX", "rotationY", "rotationZ", "shiftR", "shiftA", "shiftS")
 
@@ -27,13 +28,21 @@ class Scene:
     truth: np.ndarray
 
     def drr(self, pose, view=0):
-        """(rows, columns) line integrals at a pose (4,4), from the reference of the library's operator."""
+        """(rows, columns) line integrals at a pose (4,4), from the library's operator."""
+        return self._project(pose, view)[0, 0].numpy()
+
+    def reference(self, pose, pixels, view=0):
+        """(P,) line integrals at pixels (P,2), row and column, from the operator's plain formula, which is slow."""
+        import torch
+
+        return self._project(pose, view, pixels=torch.as_tensor(pixels), backend="reference")[0, 0].numpy()
+
+    def _project(self, pose, view, **how):
         import torch
 
         from DiffRegLib.ops import project
 
-        pose = torch.as_tensor(np.array(pose))
-        return project(self.volume, pose, self.cameras[view], backend="reference")[0, 0].numpy()
+        return project(self.volume, torch.as_tensor(np.array(pose)), self.cameras[view], **how)
 
 
 def open_panel(host):
@@ -114,11 +123,52 @@ def picture(view):
     return None if node is None else slicer.util.arrayFromVolume(node)[0]
 
 
-def place(host, view, camera, pixel):
-    """(column, row) on the screen, in the view's own pixels, of a pixel (column, row) of the X-ray."""
-    import torch
+def place(host, view, pixel, size=SIZE):
+    """(column, row) on the screen of a pixel (column, row) of an X-ray that lies upright in the middle of its view."""
+    scale, middle, center = _fitted(host, view, size)
+    return tuple(np.rint(middle + (np.asarray(pixel) - center) * scale).astype(int).tolist())
 
-    return host.pixel_of(view, camera.detector_points(torch.tensor([pixel], dtype=torch.float64))[0].tolist())
+
+def pixel_at(host, view, place, size=SIZE):
+    """(column, row) of the X-ray at a place on the screen: the inverse of `place`, not rounded."""
+    scale, middle, center = _fitted(host, view, size)
+    return tuple(((np.asarray(place) - middle) / scale + center).tolist())
+
+
+def _fitted(host, view, size):
+    """Screen pixels a pixel of the X-ray, with the rim that is left around it; the middles of view and image."""
+    widget, (rows, columns) = host.view(view), size
+    scale = min(widget.width / columns, widget.height / rows) / RIM
+    return scale, np.array([widget.width / 2, widget.height / 2]), np.array([(columns - 1) / 2, (rows - 1) / 2])
+
+
+def window(image):
+    """What is black and white: percentiles 1 and 99.5, and nothing above what anatomy reaches (2.5 quartile ranges)."""
+    low, first, third, high = np.quantile(image, (0.01, 0.25, 0.75, 0.995))
+    return low, min(high, third + 2.5 * (third - first))
+
+
+def gray(image):
+    """(rows, columns) 0 to 255 as the screen shows an image."""
+    low, high = window(image)
+    return 255 * np.clip((image - low) / (high - low), 0, 1)
+
+
+def paste(host, panel, text):
+    """Types a pose into the line for it and presses Return."""
+    from PySide6 import QtCore, QtTest
+
+    line = panel.ui.pasteLineEdit
+    line.setFocus()
+    line.selectAll()
+    QtTest.QTest.keyClicks(line, text)
+    QtTest.QTest.keyClick(line, QtCore.Qt.Key.Key_Return)
+    host.process()
+    rest(host, panel)
+
+
+def paste_truth(host, panel):
+    paste(host, panel, " ".join(map(str, TRUTH)))
 
 
 def numbers(panel):
