@@ -74,16 +74,41 @@ def cameras(parameters: Any) -> list[Any]:
     ]
 
 
-def missing_field(parameters: Any) -> tuple[str, str]:
-    """The parameter of the first view setting that has to be known and is not, and a sentence; empty without one.
+def faulty_field(parameters: Any) -> tuple[str, str]:
+    """The parameter of the first setting of a view that is missing or cannot be, and a sentence; empty without one.
 
     Quick, and without torch: fit for every change of a setting.
     """
     for number, node in xrays(parameters):
-        for field, (what, tag) in NEEDED.items():
-            if not parameters.getValue(f"view_{number}_{field}") > 0:
-                text = _("{name} lacks {what}: type it in the C-arm section (in DICOM: {tag})")
-                return f"view_{number}_{field}", text.format(name=name_of(node), what=_(what), tag=tag)
+        name, sentence = _fault(parameters, number, name_of(node))
+        if sentence:
+            return f"view_{number}_{name}", sentence
+    return "", ""
+
+
+def _fault(parameters: Any, number: int, xray: str) -> tuple[str, str]:
+    for field in option_fields(CArmOptions):
+        text = parameters.getValue(parameter_name(f"view_{number}", field))
+        try:
+            value = from_parameter(field, text)
+            from_dict(CArmOptions, {field.name: value})
+        except RegistrationError as error:
+            return field.name, f"{xray}: {error}"
+        if value is not None and not np.isfinite(value).all():
+            return field.name, _("{name}: {field} is {text!r}: give finite numbers.").format(
+                name=xray, field=label(field), text=text
+            )
+    typed = read(parameters, number)
+    for name, (what, tag) in NEEDED.items():
+        if not getattr(typed, name) > 0:
+            text = _("{name} lacks {what}: type it in the C-arm section (in DICOM: {tag}).")
+            return name, text.format(name=xray, what=_(what), tag=tag)
+    if not typed.isocenter_distance < typed.distance:
+        text = _("{name} has its isocenter {near:g} mm from the source and its detector at {far:g} mm: correct one.")
+        return "isocenter_distance", text.format(name=xray, near=typed.isocenter_distance, far=typed.distance)
+    if len(typed.isocenter) not in (0, 3):
+        text = _("{name} has {n} numbers as isocenter: give R, A and S, or none.")
+        return "isocenter", text.format(name=xray, n=len(typed.isocenter))
     return "", ""
 
 

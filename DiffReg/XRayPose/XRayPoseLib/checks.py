@@ -28,7 +28,7 @@ def why_not(parameters: Any) -> tuple[str, str]:
             check(parameters)
         except RegistrationError as error:
             return str(error), about
-    field, sentence = carm.missing_field(parameters)
+    field, sentence = carm.faulty_field(parameters)
     return sentence, field
 
 
@@ -59,5 +59,3 @@ def _check_xrays(parameters: Any) -> None:
 
 def _check_options(parameters: Any) -> None:
     read_options(parameters, METHOD)
-    for number, _node in xrays(parameters):
-        carm.read(parameters, number)

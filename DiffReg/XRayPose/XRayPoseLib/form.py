@@ -31,6 +31,7 @@ class PanelForm:
 
     def __init__(self, ui: Any) -> None:
         self._ui, self._marked = ui, None
+        self._folds: dict[str, Any] = {}  # the button that unfolds a setting
         self._carm_boxes = [self._add_carm(number) for number in VIEWS]
         layout = ui.advancedCollapsibleButton.layout()
         for index, (group, options) in enumerate(METHOD.items()):
@@ -56,6 +57,7 @@ class PanelForm:
         toggle.toolTip = _("Principal point, turn of the image, isocenter: where the DICOM file or the manual has them")
         toggle.connect("toggled(bool)", more.setVisible)
         more.setVisible(False)
+        self._folds |= {f"{group}_{f.name}": toggle for f in fields if f.advanced}
         form.addRow(toggle)
         form.addRow(more)
         self._ui.carmLayout.addWidget(box)
@@ -91,10 +93,10 @@ class PanelForm:
         words = message or reason
         self._ui.statusLabel.text = words
         self._ui.statusLabel.setVisible(bool(words))
-        self._mark(getattr(self._ui, about, None) if about.startswith("view_") else None)
+        self._mark(getattr(self._ui, about, None) if about.startswith("view_") else None, self._folds.get(about))
 
-    def _mark(self, widget: Any) -> None:
-        """Highlights the one field that is missing."""
+    def _mark(self, widget: Any, fold: Any) -> None:
+        """Highlights the one field that is missing, and unfolds it."""
         if widget is self._marked:
             return
         if self._marked is not None:
@@ -102,6 +104,8 @@ class PanelForm:
         if widget is not None:
             widget.styleSheet = MARKED
             self._ui.carmCollapsibleButton.collapsed = False
+            if fold is not None:
+                fold.checked = True
         self._marked = widget
 
     def show_landmarks(self, parameters: Any, live: bool) -> None:

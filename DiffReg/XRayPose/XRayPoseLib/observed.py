@@ -9,6 +9,7 @@ import slicer
 import vtk
 
 from XRayPoseLib.parameters import VIEWS
+from XRayPoseLib.pose import fault_of
 
 ROLES = ("ct", "part", *(f"xray_{n}" for n in VIEWS), "landmarks", "clicks")
 
@@ -18,10 +19,13 @@ class Observed:
 
     def __init__(self, panel: Any, changed: Callable[..., None]) -> None:
         self._panel, self._changed = panel, changed
+        self._parameters: Any = None
         self._pose: Any = None
+        self._fault = ""  # why the pose is none
 
     def follow(self, parameters: Any) -> None:
         """Listens to the nodes that the settings name now."""
+        self._parameters, self._fault = parameters, fault_of(parameters)
         for node in {parameters.getValue(role) for role in ROLES} - {None}:
             for event in _events(node):
                 if not self._panel.hasObserver(node, event, self._changed):
@@ -34,7 +38,11 @@ class Observed:
                 self._panel.addObserver(self._pose, event, self._moved)
 
     def _moved(self, caller: Any, event: str) -> None:
-        self._panel.onPoseModified()
+        fault = fault_of(self._parameters)
+        if fault != self._fault:
+            self._changed()  # the pose is none any more, or one again
+        if not fault:
+            self._panel.onPoseModified()
 
 
 def _events(node: Any) -> list[int]:

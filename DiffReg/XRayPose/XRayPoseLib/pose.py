@@ -37,6 +37,16 @@ def check_ct(parameters: Any) -> None:
         )
 
 
+def fault_of(parameters: Any) -> str:
+    """What `check_ct` says, or ""; also for a CT that is gone."""
+    try:
+        if parameters.ct is not None:
+            check_ct(parameters)
+    except RegistrationError as error:
+        return str(error)
+    return ""
+
+
 def is_rigid(matrix: np.ndarray) -> bool:
     rotation = matrix[:3, :3]
     return bool(np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-4 and np.linalg.det(rotation) > 0)
@@ -75,6 +85,13 @@ class Pose:
         if self._settled is None:
             self._settled = self.matrix
         return parameters.pose
+
+    def forget(self) -> None:
+        """Takes the node out of the scene, and the CT out of it: as before `ensure`."""
+        node, self._parameters.pose = self.node, None
+        self._past, self._future, self._settled = [], [], None
+        if node is not None and node.GetScene() is not None:
+            slicer.mrmlScene.RemoveNode(node)
 
     @property
     def matrix(self) -> np.ndarray:

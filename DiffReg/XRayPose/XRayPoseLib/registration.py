@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
+from DiffRegLib.errors import RegistrationError
+
 SHORTEST_INTERVAL = 0.1  # seconds between two poses that are shown
 BUTTONS = ("refineButton", "findButton")
 
@@ -22,7 +24,7 @@ class Registration:
         self._pose: Any = None
         self._start: np.ndarray | None = None
         self._best: np.ndarray | None = None
-        self._search, self._shown = False, 0.0
+        self._search, self._shown, self._made = False, 0.0, False  # made: whether the pose came with the run
         ui.keepButton.connect("clicked(bool)", self._keep)
         ui.backButton.connect("clicked(bool)", self._back)
 
@@ -33,9 +35,16 @@ class Registration:
     def start(self, logic: Any, parameters: Any, pose: Any, search: bool) -> None:
         """Starts from the pose as it is; raises RegistrationError."""
         self._answered()
+        made = pose.node is None
         pose.ensure()
         pose.settle()
-        run = logic.start(parameters, search, self, pose)
+        try:
+            run = logic.start(parameters, search, self, pose)
+        except RegistrationError:
+            if made:
+                pose.forget()
+            raise
+        self._made = made
         self._run, self._parameters, self._pose, self._search = run, parameters, pose, search
         self._start, self._best = pose.matrix, None
         self.run_view.begin(_("Loss of the pose"), parameters.parameterNode)
@@ -44,15 +53,15 @@ class Registration:
         """Ends the run, where there is one, and brings the CT back."""
         if self._run is not None:
             self._stop()
-            self._pose_to(self._start)
+            self._go_back()
         self._answered()
 
     def ask(self) -> None:
         """Ends the run and asks whether the best pose so far is to be kept, where there is one."""
-        best, start = self._best, self._start
+        best = self._best
         self._stop()
         if best is None:
-            self._pose_to(start)
+            self._go_back()
             self.run_view.log(_("Canceled; the CT is where it was."))
         else:
             self._pose_to(best)
@@ -100,7 +109,7 @@ class Registration:
         """From the run: it is over."""
         self._run = None
         if error:
-            self._pose_to(self._start)
+            self._go_back()
             self.run_view.discard(self._parameters.loss)
             self.run_view.log(error)
             self.run_view.log_details(details)
@@ -121,13 +130,19 @@ class Registration:
         if self._pose.node is not None and self._pose.node.GetScene() is not None:
             self._pose.move(matrix)
 
+    def _go_back(self) -> None:
+        """The CT is where it was; a pose that was made for the run goes, unless it is being looked at."""
+        self._pose_to(self._start)
+        if self._made and not self._panel.session.running:
+            self._pose.forget()
+
     def _keep(self, checked: bool = False) -> None:
         self._pose.settle()
         self._answered()
         self._panel.registrationEnded("")
 
     def _back(self, checked: bool = False) -> None:
-        self._pose_to(self._start)
+        self._go_back()
         self._answered()
         self._panel.registrationEnded("")
 

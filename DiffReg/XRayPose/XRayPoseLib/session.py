@@ -14,7 +14,7 @@ from DiffRegLib.mrml.xray import layout
 from DiffRegLib.options import option_fields
 from XRayPoseLib import carm, checks
 from XRayPoseLib.parameters import CARMS, METHOD, xrays
-from XRayPoseLib.pose import Pose
+from XRayPoseLib.pose import Pose, fault_of
 from XRayPoseLib.source import attenuation_of, part_names
 
 
@@ -81,7 +81,7 @@ class Session:
             parameter_name(g, f) for g, o in (*CARMS.items(), ("imaging", METHOD["imaging"])) for f in option_fields(o)
         ]
         nodes = [_identity(node) for node in (p.ct, p.part, p.xray_1, p.xray_2, p.pose)]
-        return (*nodes, p.part_name, tuple(part_names(p.part)), *(p.getValue(name) for name in names))
+        return (*nodes, fault_of(p), p.part_name, tuple(part_names(p.part)), *(p.getValue(name) for name in names))
 
     def _prepare(self) -> tuple[Any, ...]:
         """Everything that can fail, before anything in the scene changes."""
