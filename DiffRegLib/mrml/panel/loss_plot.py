@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import slicer
@@ -26,7 +27,7 @@ class LossPlot:
             self._table.AddColumn(column)
         self._columns = [self._table.GetTable().GetColumn(n) for n in range(2)]
         self._connect()
-        self._level, self._passed, self._last = None, 0, 0
+        self._level, self._passed, self._last, self._iteration = None, 0, 0, 0
         self._drawn = 0.0
 
     def _connect(self) -> None:
@@ -49,14 +50,19 @@ class LossPlot:
         return self._columns[0].GetNumberOfTuples()
 
     def add(self, level: int | None, iteration: int, loss: float) -> None:
-        """One more point; the iterations of a new level are counted on."""
-        if level != self._level:
+        """One more point; the iterations of a new level are counted on, and its losses are another curve."""
+        if level != self._level or iteration <= self._iteration:
+            if self.points:
+                self._insert(self._last, math.nan)
             self._level, self._passed = level, self._last
-        self._last = self._passed + iteration
-        for column, value in zip(self._columns, (self._last, loss)):
-            column.InsertNextValue(value)
+        self._iteration, self._last = iteration, self._passed + iteration
+        self._insert(self._last, loss)
         if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
             self.draw()
+
+    def _insert(self, iteration: int, loss: float) -> None:
+        for column, value in zip(self._columns, (iteration, loss)):
+            column.InsertNextValue(value)
 
     def draw(self) -> None:
         """Brings the views up to date."""
