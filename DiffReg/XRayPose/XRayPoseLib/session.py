@@ -107,7 +107,7 @@ class Session:
         center = carm.center_of(p.ct)
         for name, camera in zip(layout.VIEWS, cameras):
             widget = slicer.app.layoutManager().sliceWidget(name).sliceView()
-            self.hands.append(XRayHand(widget, camera, center, lambda: pose.matrix, pose.move, pose.settle))
+            self.hands.append(XRayHand(widget, camera, center, lambda: pose.matrix, pose.move, self.view.rest))
         for name in layout.SLICES:
             layout.composite_of(name).SetBackgroundVolumeID(p.ct.GetID())
         self.update()

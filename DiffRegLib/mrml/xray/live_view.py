@@ -80,6 +80,11 @@ class LiveView:
             self._over, self._opacity = over, opacity
             self._draw(moving=False)
 
+    def rest(self) -> None:
+        """The hand has let go: the whole pictures at once."""
+        self._rest_timer.stop()
+        self._rest()
+
     def stop(self) -> None:
         """Ends it and takes everything out of the scene that belongs to it."""
         self._pose.RemoveObserver(self._tag)
