@@ -27,9 +27,10 @@ def check_film(node: Any) -> None:
     if size[2] != 1 or min(size[:2]) < 8:
         shape = " x ".join(map(str, size))
         raise RegistrationError(
-            _("{name} is an image of {shape} pixels: an X-ray is a single 2D image, one node a view.").format(
-                name=name_of(node), shape=shape
-            )
+            _(
+                "{name} is an image of {shape} pixels: an X-ray is a single 2D image, one node a view (where files with "
+                "like names were read as one, load each with the option Single File)."
+            ).format(name=name_of(node), shape=shape)
         )
 
 
