@@ -136,10 +136,13 @@ def pixel_at(host, view, place, size=SIZE):
 
 
 def _fitted(host, view, size):
-    """Screen pixels a pixel of the X-ray, with the rim that is left around it; the middles of view and image."""
+    """Screen pixels a pixel of the X-ray, with the rim that is left around it; the middles of view and image.
+
+    VTK counts the rows of the screen from below, and Slicer puts the middle of an even number at its half.
+    """
     widget, (rows, columns) = host.view(view), size
     scale = min(widget.width / columns, widget.height / rows) / RIM
-    return scale, np.array([widget.width / 2, widget.height / 2]), np.array([(columns - 1) / 2, (rows - 1) / 2])
+    return scale, np.array([widget.width / 2, widget.height / 2 - 1]), np.array([(columns - 1) / 2, (rows - 1) / 2])
 
 
 def window(image):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,9 @@ class PoseForm:
     def __init__(self, ui: Any, parameters: Callable[[], Any], pose: Callable[[], Pose]) -> None:
         self._ui, self._parameters, self._pose = ui, parameters, pose
         self._updating = False
-        for name in SLIDERS:
-            self._slider(name).connect("valueChanged(double)", self._slid)
+        self._numbers = np.zeros(6)  # what the sliders stand for, with more digits than they have
+        for place, name in enumerate(SLIDERS):
+            self._slider(name).connect("valueChanged(double)", functools.partial(self._slid, place))
         ui.undoButton.connect("clicked(bool)", self._undo)
         ui.redoButton.connect("clicked(bool)", self._redo)
         ui.pasteLineEdit.connect("returnPressed()", self._pasted)
@@ -44,19 +46,25 @@ class PoseForm:
         from DiffRegLib.transforms import Affine, rigid_parameters
 
         degrees, shift = rigid_parameters(Affine(self._tensor(self._pose().matrix)), self._center())
+        self._numbers = np.array([*degrees.tolist(), *shift.tolist()])
         self._updating = True
         try:
-            for name, value in zip(SLIDERS, [*degrees.tolist(), *shift.tolist()]):
-                self._slider(name).value = value
+            for name, value in zip(SLIDERS, self._numbers.tolist()):
+                slider = self._slider(name)
+                if abs(value) > slider.maximum:
+                    slider.minimum, slider.maximum = -2 * abs(value), 2 * abs(value)
+                slider.value = value
         finally:
             self._updating = False
 
-    def _slid(self, value: float) -> None:
+    def _slid(self, place: int, value: float) -> None:
+        """One number changes; the others keep the digits that their sliders do not show."""
         if self._updating or not self._slider(SLIDERS[0]).enabled:
             return
         from DiffRegLib.transforms import rigid
 
-        values = self._tensor([self._slider(name).value for name in SLIDERS])
+        self._numbers[place] = value
+        values = self._tensor(self._numbers)
         self._updating = True
         try:
             self._pose().move(rigid(values[:3], values[3:], self._center()).matrix.numpy())
@@ -81,9 +89,11 @@ class PoseForm:
 
     def _undo(self, checked: bool = False) -> None:
         self._pose().undo()
+        self.show(True)
 
     def _redo(self, checked: bool = False) -> None:
         self._pose().redo()
+        self.show(True)
 
     def _center(self) -> Any:
         return self._tensor(carm.center_of(self._parameters().ct))
