@@ -137,6 +137,7 @@ def _load(path: Path, xray: Any) -> tuple[Any, Any, Any]:
     node = slicer.vtkMRMLScalarVolumeNode()
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(path))
+    storage.SetSingleFile(True)  # or drr_1 and drr_2 are taken for the slices of one volume
     with arrays.quiet():
         done = path.is_file() and storage.ReadData(node)
     if not done:
