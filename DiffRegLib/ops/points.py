@@ -122,6 +122,8 @@ def _sample_backward(ctx, grad):
 
 def _splat_backward(ctx, grad, _):
     points, values, records = ctx.saved_tensors
+    if grad is None:
+        return (None,) * 5
     if not ctx.needs_input_grad[0]:
         return None, torch.ops.diffreg.sample(grad, points, ctx.backend), None, None, None
     to_values, to_points = torch.ops.diffreg.gather(grad, points, values, records, ctx.backend)
@@ -146,6 +148,7 @@ def _save(count):
 
 
 def _save_splat(ctx, inputs, output):
+    ctx.set_materialize_grads(False)  # zeros as large as what is kept, for an output that has no gradient
     ctx.save_for_backward(*inputs[:2], output[1])
     ctx.backend = inputs[-1]
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.ops.project_operator import project_rays
-from DiffRegLib.ops.rays import frames_of, lenses_of, tiled
+from DiffRegLib.ops.rays import frames_of, lenses_of, listed, tiled
 
 
 class HasGeometry(Protocol):
@@ -93,8 +93,8 @@ def project(
         chosen = _listed(pixels, rows, columns).to(data.device)
         return project_rays(data, frames, lens, chosen, columns, step, backend)
     if not data.is_cuda:
-        chosen = torch.arange(rows * columns, dtype=torch.int32)
-        return project_rays(data, frames, lens, chosen, columns, step, backend).unflatten(2, (rows, columns))
+        image = project_rays(data, frames, lens, listed(rows, columns), columns, step, backend)
+        return image.unflatten(2, (rows, columns))
     chosen, back = (order.to(data.device) for order in tiled(rows, columns))
     image = project_rays(data, frames, lens, chosen, columns, step, backend)
     return image[:, :, back].unflatten(2, (rows, columns))

@@ -54,6 +54,12 @@ def ray_lengths(lens: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
+def listed(rows: int, columns: int) -> Tensor:
+    """All pixels (P,) int32, row by row."""
+    return torch.arange(rows * columns, dtype=torch.int32)
+
+
+@lru_cache(maxsize=16)
 def tiled(rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """All pixels (P,) int32 in tiles of 2 x 8, so that neighbors in the list read neighboring voxels; its inverse."""
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
