@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,9 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.seen import kind_of, name_of, seen_volume, world_matrix
 from DiffRegLib.mrml.segments import label_map, segment_names
+
+
+MOST_KNOWN = 8  # label maps whose labels are remembered
 
 
 def own_volume(node: Any) -> Any:
@@ -29,13 +31,20 @@ def part_names(part: Any) -> list[str]:
     if kind_of(part) == "segmentation":
         return list(dict.fromkeys(segment_names(part)))
     image = part.GetImageData()
-    return list(_labels(image, image.GetMTime())) if image is not None else []
+    return list(_labels(image)) if image is not None else []
 
 
-@functools.lru_cache(maxsize=8)
-def _labels(image: Any, changed: int) -> tuple[str, ...]:
-    """The labels of an image; `changed`: its modification time, at which they are looked up again."""
-    return tuple(str(int(v)) for v in np.unique(arrays.voxels(image)) if v != 0)
+_known: dict[int, tuple[str, ...]] = {}  # labels of an image by its modification time, which no two images share
+
+
+def _labels(image: Any) -> tuple[str, ...]:
+    """The labels of an image, looked up once for each of its states."""
+    changed = image.GetMTime()
+    if changed not in _known:
+        while len(_known) > MOST_KNOWN:
+            _known.pop(next(iter(_known)))
+        _known[changed] = tuple(str(int(v)) for v in np.unique(arrays.voxels(image)) if v != 0)
+    return _known[changed]
 
 
 def check_part(part: Any, name: str) -> None:
