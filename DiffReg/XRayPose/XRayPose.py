@@ -166,6 +166,7 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             self.observed.follow(self._parameterNode)
             self._followLive()
+            self.session.held = self.registration.running
             self.session.update()
             self._show()
             self.registration.show(self._parameterNode)
@@ -203,12 +204,10 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The words and the switches of the widgets."""
         parameters, live, running = self._parameterNode, self.session.running, self.registration.running
         reason, about = checks.why_not(parameters)
-        self.form.show_inputs(parameters)
+        self.form.show_inputs(parameters, running)
         self.form.show_reason(reason, about, self._message)
         self.ui.liveButton.enabled = bool(live or not reason)
         self.poseForm.show(bool(live and not running))
-        for hand in self.session.hands:
-            hand.enabled = bool(parameters.drag and not running)
         self.form.show_landmarks(parameters, live and not running)
         self.registration.show_buttons(reason)
         self.form.show_result(parameters)

@@ -19,6 +19,7 @@ from XRayPoseLib.source import part_names
 MARKED = "background-color: #ffd9d2; color: black;"
 TITLES = {"pose": "Registration", "imaging": "Image"}
 ALL = ""
+SELECTORS = ("ctSelector", "partSelector", "xray1Selector", "xray2Selector", "poseSelector")
 DIGITS = CArmOptions(0.01, 0.01, 1e-5, 1e-5, primary_angle=0.001, secondary_angle=0.001, image_angle=0.001)
 """Values with as many digits as the fields show: what they do not show would be lost."""
 STEPS = {"distance": 1.0, "isocenter_distance": 1.0, "pixel_width": 0.01, "pixel_height": 0.01} | {
@@ -70,8 +71,8 @@ class PanelForm:
             if (step := STEPS.get(name[len(group) + 1 :])) and shown:
                 widget.setSingleStep(step)
 
-    def show_inputs(self, parameters: Any) -> None:
-        """The parts of what is chosen, and a box for every X-ray that is."""
+    def show_inputs(self, parameters: Any, locked: bool) -> None:
+        """The parts of what is chosen, and a box for every X-ray that is. locked: nothing else can be chosen."""
         names = part_names(parameters.part)
         if names != self._parts:
             self._parts = names
@@ -80,11 +81,14 @@ class PanelForm:
                 self._ui.partNameComboBox.addItem(text, name)
         index = self._ui.partNameComboBox.findData(parameters.part_name)
         self._ui.partNameComboBox.currentIndex = index
-        self._ui.partNameComboBox.enabled = bool(names)
+        self._ui.partNameComboBox.enabled = bool(names and not locked)
+        for name in SELECTORS:
+            getattr(self._ui, name).enabled = not locked
         chosen = [number for number, _node in xrays(parameters)]
         for number, box in zip(VIEWS, self._carm_boxes):
             box.setVisible(number in chosen)
-        ready = bool(parameters.ct is not None and chosen)
+            box.enabled = not locked
+        ready = bool(parameters.ct is not None and chosen and not locked)
         for name in ("presetComboBox", "dicomButton", "geometryPathLineEdit"):
             getattr(self._ui, name).enabled = ready
 

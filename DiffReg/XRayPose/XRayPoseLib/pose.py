@@ -99,7 +99,9 @@ class Pose:
         return np.eye(4) if self.node is None else matrix_of(self.node)
 
     def move(self, matrix: np.ndarray) -> None:
-        """Sets the pose; the change can be undone once it has settled."""
+        """Sets the pose; the change can be undone once it has settled. RegistrationError where its node is gone."""
+        if self.node is None:
+            raise RegistrationError(_("The pose has been taken out of the scene: start again."))
         if np.abs(matrix - self.matrix).max() > SAME:
             self.node.SetMatrixTransformToParent(arrays.array_to_matrix(matrix))
 

@@ -24,6 +24,7 @@ class Session:
     def __init__(self, parameters: Any, pose: Pose, rested: Callable[[], None]) -> None:
         self.parameters, self._pose, self._rested = parameters, pose, rested
         self.view: Any = None
+        self.held = False  # whether no hand may move the CT
         self.hands: list[Any] = []
         self._key: tuple[Any, ...] = ()
         self._layout_before: int | None = None
@@ -66,8 +67,8 @@ class Session:
             p = self.parameters
             self.view.show(p.over.mode, p.over_opacity, p.show_beam, p.show_volume)
             for hand in self.hands:
-                hand.enabled = p.drag
-            self._show_handles(p.show_handles)
+                hand.enabled = bool(p.drag and not self.held)
+            self._show_handles(bool(p.show_handles and not self.held))
 
     @property
     def outdated(self) -> bool:
