@@ -13,7 +13,6 @@ from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.seen import kind_of, name_of, seen_volume, world_matrix
 from DiffRegLib.mrml.segments import label_map, segment_names
 
-
 MOST_KNOWN = 8  # label maps whose labels are remembered
 
 
