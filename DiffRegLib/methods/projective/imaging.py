@@ -49,7 +49,9 @@ class CArmOptions:
     """One view of a C-arm as a person types it; 0 and nothing stand for what is not known yet, see `carm`."""
 
     distance: float = option(0.0, "source to detector", "mm", 0.0, 10000.0, False)
-    isocenter_distance: float = option(0.0, "source to the isocenter, about which the C-arm turns", "mm", 0.0, 10000.0)
+    isocenter_distance: float = option(
+        0.0, "source to the isocenter, about which the C-arm turns", "mm", 0.0, 10000.0, False
+    )
     pixel_width: float = option(0.0, "from one column to the next, on the detector", "mm", 0.0, 100.0, False)
     pixel_height: float = option(0.0, "from one row to the next, on the detector; 0: as wide", "mm", 0.0, 100.0)
     principal_column: float | None = option(
