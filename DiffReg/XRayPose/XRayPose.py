@@ -198,7 +198,8 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except RegistrationError as error:
             session.stop()
             parameters.live = False
-            self._message = str(error)
+            reason, _about = checks.why_not(parameters)
+            self._message = "" if str(error) == reason else str(error)  # a reason goes when it is no more
 
     def _show(self):
         """The words and the switches of the widgets."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.panel.option_parameters import parameter_name, read_options
 from DiffRegLib.mrml.xray import layout
+from DiffRegLib.mrml.xray.before import Before
 from DiffRegLib.options import option_fields
 from XRayPoseLib import carm, checks
 from XRayPoseLib.parameters import CARMS, METHOD, xrays
@@ -27,7 +29,7 @@ class Session:
         self.held = False  # whether no hand may move the CT
         self.hands: list[Any] = []
         self._key: tuple[Any, ...] = ()
-        self._layout_before: int | None = None
+        self._before: Any = None  # what the views showed
 
     @property
     def running(self) -> bool:
@@ -40,8 +42,9 @@ class Session:
             raise RegistrationError(reason)
         volume, prepared, names, cameras = self._prepare()
         self._pose.ensure()
-        before = layout.arrange(len(prepared))
-        self._layout_before = before if self._layout_before is None else self._layout_before
+        if self._before is None:
+            self._before = Before(self.parameters.ct)
+        layout.arrange(len(prepared))
         self._show(volume, prepared, names, cameras)
         self._key = self.key()
 
@@ -49,17 +52,19 @@ class Session:
         """Takes changed inputs over; raises RegistrationError, and then it has stopped."""
         self._leave_views()
         try:
+            if self.parameters.pose is None:
+                raise RegistrationError(_("The pose is gone: press Live radiograph to begin with a new one."))
             self.start()
         except RegistrationError:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Ends it; the layout of before comes back."""
+        """Ends it; the layout and what the views showed before come back."""
         self._leave_views()
-        if self._layout_before is not None:
-            layout.restore(self._layout_before)
-            self._layout_before = None
+        if self._before is not None:
+            self._before.restore()
+            self._before = None
 
     def update(self) -> None:
         """Shows what the settings of the views say."""
@@ -112,10 +117,18 @@ class Session:
         for name in layout.SLICES:
             layout.composite_of(name).SetBackgroundVolumeID(p.ct.GetID())
         self.update()
-        slicer.util.resetSliceViews()
-        for view in self.view.views:
-            view.fit()
-        qt.QTimer.singleShot(0, lambda: layout.look_from_the_side(cameras[0]))  # once the view has its size
+        qt.QTimer.singleShot(0, lambda: self._fit(cameras[0]))  # once the views have their sizes
+
+    def _fit(self, camera: Any) -> None:
+        """Brings everything into the pictures."""
+        if self.running:
+            for name in layout.SLICES:
+                widget = slicer.app.layoutManager().sliceWidget(name)
+                if widget is not None:
+                    widget.fitSliceToBackground()
+            for view in self.view.views:
+                view.fit()
+            layout.look_from_the_side(camera)
 
     def _leave_views(self) -> None:
         for hand in self.hands:

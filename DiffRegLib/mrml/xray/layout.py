@@ -48,23 +48,14 @@ def description(count: int) -> str:
     )
 
 
-def arrange(count: int) -> int:
-    """Shows one or two X-rays; returns the number of the layout before, for `restore`."""
+def arrange(count: int) -> None:
+    """Shows one or two X-rays."""
     layout, number = layout_node(slicer.mrmlScene), LAYOUTS[count - 1]
-    before = layout.GetViewArrangement()
     if not layout.IsLayoutDescription(number):
         layout.AddLayoutDescription(number, description(count))
     layout.SetViewArrangement(number)
     for view in VIEWS[:count]:
         composite_of(view).SetDoPropagateVolumeSelection(False)  # volumes that are loaded later do not cover it
-    return before
-
-
-def restore(before: int) -> None:
-    """Goes back to the layout that `arrange` returned, unless another one has been chosen meanwhile."""
-    layout = layout_node(slicer.mrmlScene)
-    if layout.GetViewArrangement() in LAYOUTS and before not in LAYOUTS:
-        layout.SetViewArrangement(before)
 
 
 def slice_node(view: str) -> Any:
@@ -84,10 +75,15 @@ def composite_of(view: str) -> Any:
     return slicer.mrmlScene.AddNode(node)
 
 
+def camera_node() -> Any:
+    """The camera of the 3D view, or None."""
+    widget = slicer.app.layoutManager().threeDWidget(0)
+    return None if widget is None else slicer.modules.cameras.logic().GetViewActiveCameraNode(widget.mrmlViewNode())
+
+
 def look_from_the_side(camera: Any) -> None:
     """Turns the 3D view so that source and detector of a camera are seen beside each other, the image upright."""
-    widget = slicer.app.layoutManager().threeDWidget(0)
-    node = slicer.modules.cameras.logic().GetViewActiveCameraNode(widget.mrmlViewNode())
+    node = camera_node()
     if node is None:
         return
     upper_left, upper_right, _lower_right, lower_left = corners(camera)
@@ -96,7 +92,7 @@ def look_from_the_side(camera: Any) -> None:
     middle = camera.source.numpy() + camera.distance / 2 * beam
     way = across / np.linalg.norm(across) + 0.45 * up / np.linalg.norm(up) + 0.35 * beam
     node.SetFocalPoint(*middle)
-    view = widget.threeDView()
+    view = slicer.app.layoutManager().threeDWidget(0).threeDView()
     narrow = min(1.0, view.width / max(1, view.height)) * np.tan(np.radians(node.GetViewAngle() / 2))
     node.SetPosition(*(middle + way / np.linalg.norm(way) * MARGIN * camera.distance / 2 / narrow))
     node.SetViewUp(*(up / np.linalg.norm(up)))
