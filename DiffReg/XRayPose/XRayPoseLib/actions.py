@@ -69,12 +69,16 @@ class Actions:
         if Path(path).is_file():
             self._attempt(lambda: self._read_geometry(path))
 
-    def _read_geometry(self, path: str) -> None:
+    def _read_geometry(self, path: str) -> str:
         """The pose of the patient in the file is taken where there is none yet."""
         matrix = carm.from_file(self._parameters(), path)
-        if matrix is not None and self._parameters().pose is None:
-            self._pose().ensure()
-            self._pose().move(matrix)
+        if matrix is None:
+            return ""
+        if self._parameters().pose is not None:
+            return _("The pose in the file was not taken, because there is one already.")
+        self._pose().ensure()
+        self._pose().move(matrix)
+        return ""
 
     def _place(self, role: str, on: bool) -> None:
         self._pose().ensure()

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
-from DiffRegLib.mrml.seen import name_of
+from DiffRegLib.mrml.seen import name_of, world_matrix
 from XRayPoseLib.carm import center_of
 
 MOST_STEPS = 200  # that can be undone
@@ -73,7 +73,7 @@ class Pose:
         return self._parameters.pose
 
     def ensure(self) -> Any:
-        """The node, in the scene, with the CT under it and its handles about the middle of the CT."""
+        """The node, in the scene, with the CT and its part under it and its handles about the middle of the CT."""
         parameters, ct = self._parameters, self._parameters.ct
         check_ct(parameters)
         if parameters.pose is None:
@@ -81,10 +81,26 @@ class Pose:
             parameters.pose = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
         if ct.GetParentTransformNode() is not parameters.pose:
             ct.SetAndObserveTransformNodeID(parameters.pose.GetID())
+        self._take_along(parameters.part)
         parameters.pose.SetCenterOfTransformation(*center_of(ct))
         if self._settled is None:
             self._settled = self.matrix
         return parameters.pose
+
+    def _take_along(self, part: Any) -> None:
+        """A part moves with the CT from now on; one under a transform of its own stays where it is seen beside it."""
+        pose, parent = self.node, part.GetParentTransformNode() if part is not None else None
+        if parent is not None and parent.IsTransformToWorldLinear():
+            if parent is pose or parent.IsTransformNodeMyParent(pose):
+                return
+            name = _("Place of {part} in {ct}").format(part=part.GetName(), ct=self._parameters.ct.GetName())
+            place = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+            beside = np.linalg.inv(self.matrix) @ world_matrix(part)
+            place.SetMatrixTransformToParent(arrays.array_to_matrix(beside))
+            place.SetAndObserveTransformNodeID(pose.GetID())
+            part.SetAndObserveTransformNodeID(place.GetID())
+        elif part is not None and parent is None:
+            part.SetAndObserveTransformNodeID(pose.GetID())
 
     def forget(self) -> None:
         """Takes the node out of the scene, and the CT out of it: as before `ensure`."""

@@ -62,7 +62,7 @@ def check_part(part: Any, name: str) -> None:
 def own_part(parameters: Any) -> tuple[Any, tuple[int, ...]]:
     """The part as a label map outside the scene in the CT's own coordinates, and the labels to project (all: none).
 
-    It is taken where it is seen beside the CT. Raises RegistrationError where it is empty or gone.
+    Under no transform it is in the CT's own coordinates, else it is taken where it is seen beside the CT. Raises RegistrationError where it is empty or gone.
     """
     part, name = parameters.part, parameters.part_name
     check_part(part, name)
@@ -71,7 +71,9 @@ def own_part(parameters: Any) -> tuple[Any, tuple[int, ...]]:
         node, labels = found.node, (found.values[name],) if name else ()
     else:
         node, labels = seen_volume(part), (int(name),) if name else ()
-    affine = np.linalg.inv(world_matrix(parameters.ct)) @ arrays.ijk_to_ras(node)
+    affine = arrays.ijk_to_ras(node)
+    if part.GetParentTransformNode() is not None:
+        affine = np.linalg.inv(world_matrix(parameters.ct)) @ affine
     own = arrays.volume_node(slicer.vtkMRMLLabelMapVolumeNode, part.GetName(), node.GetImageData(), affine)
     return own, labels
 
