@@ -155,6 +155,41 @@ def torch_splat(count: int) -> tuple[Callable, Callable]:
     return _splat_pair(splat, *_cloud(count))
 
 
+def machine_arithmetic(pieces: int) -> tuple[Callable, Callable]:
+    """What two cores give at best: pieces of a loop that needs no memory, dealt to threads as the kernels' are."""
+    from numba import njit
+
+    @njit(nogil=True)
+    def loop(number):
+        for _ in range(250_000):
+            number = number * 1.0000001 + 1e-9
+        return number
+
+    return _dealt(lambda piece: loop(float(piece)), pieces)
+
+
+def machine_reading(pieces: int) -> tuple[Callable, Callable]:
+    """What two cores give at best where memory decides: 128 MB are read four times in pieces, dealt as the kernels' are."""
+    from numba import njit
+
+    voxels = torch.ones(pieces, (128 << 18) // pieces).numpy()
+
+    @njit(nogil=True, fastmath=True)
+    def total(part):
+        return part.sum()
+
+    return _dealt(lambda piece: total(voxels[piece % pieces]), 4 * pieces)
+
+
+def _dealt(loop: Callable, pieces: int) -> tuple[Callable, Callable]:
+    from DiffRegLib.ops.threads import in_parallel
+
+    def both():
+        in_parallel(loop, range(pieces))
+
+    return both, both
+
+
 def _cloud(count: int):
     generator = torch.Generator().manual_seed(0)
     points = (torch.rand(count, 3, generator=generator) * 1.9 - 0.95).requires_grad_()
@@ -212,14 +247,15 @@ WORK = {
     "diffdrr": {"project": diffdrr_project},
     "divroc": {"splat": divroc_splat},
     "index_add": {"splat": torch_splat},
+    "machine": {"arithmetic": machine_arithmetic, "reading": machine_reading},
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("implementation", choices=WORK)
-    parser.add_argument("operator", choices=("project", "splat"))
-    parser.add_argument("sizes", type=int, nargs="+", help="project: volume and image side, samples; splat: points")
+    parser.add_argument("operator", choices=("project", "splat", "arithmetic", "reading"))
+    parser.add_argument("sizes", type=int, nargs="+", help="volume and image side and samples; points; or pieces")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()

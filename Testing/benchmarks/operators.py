@@ -37,6 +37,8 @@ class Task:
 
     @property
     def name(self) -> str:
+        if self.peer == "machine":
+            return f"the machine's limit: {self.operator}"
         if self.operator == "splat":
             return f"splat {self.sizes[0]:,} points into 160^3"
         return f"project {self.sizes[0]}^3 -> {self.sizes[0]}^2, {self.sizes[1]} samples"
@@ -50,6 +52,13 @@ TASKS = (
     Task("splat", (100_000,), "divroc", 10, None, 12),
     Task("splat", (1_000_000,), "divroc", 7, None, 105),
     Task("splat", (1_000_000,), "index_add"),
+)
+
+
+IN_PAIRS = (
+    Task("arithmetic", (64,), "machine"),
+    Task("reading", (64,), "machine"),
+    *(Task(task.operator, task.sizes, "ours") for task in (TASKS[0], TASKS[2], TASKS[4], TASKS[5])),
 )
 
 
@@ -137,10 +146,10 @@ def print_line(line: Line) -> None:
 
 
 def threads_gain(arguments) -> dict[str, float]:
-    """How much faster two threads are than one."""
+    """How much faster two threads are than one, and what this machine gives at most."""
     gains = {}
-    for task in (TASKS[0], TASKS[2], TASKS[5]):
-        one, two = (run(sys.executable, "ours", task, arguments, threads) for threads in (1, 2))
+    for task in IN_PAIRS:
+        one, two = (run(sys.executable, task.peer, task, arguments, threads) for threads in (1, 2))
         gains[task.name] = one["both"]["ms"] / two["both"]["ms"]
         print(f"{task.name:42} two threads {two['both']['ms']:7.1f} ms: {gains[task.name]:.2f} times one", flush=True)
     return gains
