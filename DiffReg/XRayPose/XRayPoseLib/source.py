@@ -62,7 +62,8 @@ def check_part(part: Any, name: str) -> None:
 def own_part(parameters: Any) -> tuple[Any, tuple[int, ...]]:
     """The part as a label map outside the scene in the CT's own coordinates, and the labels to project (all: none).
 
-    Under no transform it is in the CT's own coordinates, else it is taken where it is seen beside the CT. Raises RegistrationError where it is empty or gone.
+    Under no transform it is in the CT's own coordinates, else it is taken where it is seen beside the CT.
+    Raises RegistrationError where it is empty or gone.
     """
     part, name = parameters.part, parameters.part_name
     check_part(part, name)
