@@ -169,7 +169,7 @@ def machine_arithmetic(pieces: int) -> tuple[Callable, Callable]:
 
 
 def machine_reading(pieces: int) -> tuple[Callable, Callable]:
-    """What two cores give at best where memory decides: 128 MB are read four times in pieces, dealt as the kernels' are."""
+    """What two cores give at best where memory decides: 128 MB are read four times in pieces, dealt likewise."""
     from numba import njit
 
     voxels = torch.ones(pieces, (128 << 18) // pieces).numpy()
