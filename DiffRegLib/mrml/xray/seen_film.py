@@ -28,8 +28,8 @@ def check_film(node: Any) -> None:
         shape = " x ".join(map(str, size))
         raise RegistrationError(
             _(
-                "{name} is an image of {shape} pixels: an X-ray is a single 2D image, one node a view (where files with "
-                "like names were read as one, load each with the option Single File)."
+                "{name} is an image of {shape} pixels: an X-ray is a single 2D image, one node a view (where files "
+                "with like names were read as one, load each with the option Single File)."
             ).format(name=name_of(node), shape=shape)
         )
 
