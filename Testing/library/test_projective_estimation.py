@@ -51,6 +51,15 @@ def test_an_unknown_grey_scale_and_another_body(ct, shown):
     assert distance(ct, found.pose, truth) < 1.5
 
 
+@pytest.mark.parametrize("search", [True, False])
+def test_the_views_need_not_have_the_same_polarity(ct, search):
+    truth = near()
+    frontal, lateral = (xray(ct, truth, side) for side in ("frontal", "lateral"))
+    views = [XRay(frontal.image**1.3, frontal.camera, kind="log"), XRay(-lateral.image, lateral.camera, kind="log")]
+    found = register(ct, views, dataclasses.replace(QUICK, search=search))
+    assert found.polarity == "positive, negative" and distance(ct, found.pose, truth) < 1.0
+
+
 def test_two_views_show_the_depth_that_one_does_not(ct):
     truth, generator = far(), torch.Generator().manual_seed(0)
     views = [xray(ct, truth, "frontal"), xray(ct, truth, "lateral")]

@@ -81,12 +81,18 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
         uncertainty=uncertain,
         similarity=found.best.score,
         appearance=found.appearance,
-        polarity="positive" if found.best.polarity > 0 else "negative",
+        polarity=_in_words(scene.signs(found.best.polarity)),
         verdict=verdict,
         reason=reason,
         trace=tuple(watch.rows),
         provenance=_provenance(scene, watch, ct),
     )
+
+
+def _in_words(signs: tuple[float, ...]) -> str:
+    """One word where all views have the same polarity, else one for each."""
+    words = ["positive" if sign > 0 else "negative" for sign in signs]
+    return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
 def _check_options(options: PoseOptions) -> None:

@@ -9,6 +9,7 @@ neighborhoods, and pixels that differ count less.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale
 BELIEVED = 0.5  # local correlation at the last stage of the search that no wrong pose was seen to reach
 ELSEWHERE = 15.0  # mm; a pose that is further from the result is another answer
 SIGNS = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}
+FEW = 3  # views up to which each may have a polarity of its own
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
 
 
@@ -121,17 +123,23 @@ def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
 def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
     if scene.options.search:
         return search(scene, start, tactic, watch)
-    signs = SIGNS[scene.options.polarity]
+    signs = _polarities(scene)
     candidates = [Candidate(start, 0.0, sign) for sign in signs]
     if scene.options.optimizer == "gauss-newton":
         for stage in tactic.stages:
             candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
             watch.report(0.0, "Refining from the start.", max(candidates, key=lambda c: c.score).pose)
     elif len(signs) > 1:
-        problem = scene.problem(tactic.stages[0].width, tactic.kind, 1.0, tactic.stages[0].pixels)
-        score = float(problem.scores(start))
-        candidates = [Candidate(start, score * sign, sign) for sign in signs]
+        stage = tactic.stages[0]
+        scores = [float(scene.problem(stage.width, tactic.kind, sign, stage.pixels).scores(start)) for sign in signs]
+        candidates = [Candidate(start, score, sign) for score, sign in zip(scores, signs)]
     return sorted(candidates, key=lambda c: -c.score)
+
+
+def _polarities(scene: Scene) -> list[tuple[float, ...]]:
+    """What the polarities of the views can be together; of many views, all are taken to have the same."""
+    signs, count = SIGNS[scene.options.polarity], len(scene.views)
+    return list(product(signs, repeat=count)) if count <= FEW else [(sign,) * count for sign in signs]
 
 
 def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> Estimate:
@@ -149,7 +157,7 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
     return _judged(scene, pose, candidate.polarity, kind)
 
 
-def _judged(scene: Scene, pose: Tensor, polarity: float, kind: Kind) -> Estimate:
+def _judged(scene: Scene, pose: Tensor, polarity: float | tuple[float, ...], kind: Kind) -> Estimate:
     """What the images say of a pose (4,4) at the finest level."""
     problem = scene.problem(scene.levels[-1], kind, polarity, thin=_thin(scene, kind))
     problem.focus(pose)

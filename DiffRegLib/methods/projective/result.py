@@ -36,7 +36,8 @@ class PoseRegistration:
 
     start: the pose from which the work began; rotation_degrees, translation_mm (3,): the change from it about the
     volume's center, angle and shift of the center. similarity: correlation of what was compared, 1 is best.
-    appearance, polarity: how the radiographs were found to relate to the CT, see the options.
+    appearance, polarity: how the radiographs were found to relate to the CT, see the options; where the views differ in
+        polarity, a word for each.
     verdict: "failed" where no pose explains the radiographs, "doubtful" where `reason` says why, else "converged".
     """
 

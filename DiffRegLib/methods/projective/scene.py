@@ -54,7 +54,7 @@ class Scene:
         self,
         width: int,
         kind: Kind,
-        polarity: float = 1.0,
+        polarity: float | tuple[float, ...] = 1.0,
         pixels: float = 0.0,
         thin: float = 0.0,
         ranks: bool | None = None,
@@ -66,11 +66,15 @@ class Scene:
         ranks = thin > 0 if ranks is None else ranks
         level = self.level(width)
         matches = tuple(
-            Match(view, kind, polarity, pixels or self.fine(view), self.options.outlier, thin, ranks)
-            for view in level.views
+            Match(view, kind, sign, pixels or self.fine(view), self.options.outlier, thin, ranks)
+            for view, sign in zip(level.views, self.signs(polarity))
         )
         exact = kind == "local-ncc" and width == self.levels[-1] and not pixels
         return Problem(level.exact if exact else level.renderer, level.soft, matches, self.center)
+
+    def signs(self, polarity: float | tuple[float, ...]) -> tuple[float, ...]:
+        """The polarity of each view, where one may stand for all."""
+        return polarity if isinstance(polarity, tuple) else (polarity,) * len(self.views)
 
     def fine(self, view: View) -> float:
         """Standard deviation in pixels of the smallest neighborhoods."""

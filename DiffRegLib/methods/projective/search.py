@@ -24,11 +24,11 @@ APART = 5.0  # mm; poses that are closer are one
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pose (4,4) with the correlation and polarity under which it was found."""
+    """A pose (4,4) with the correlation and the polarity of each view (or of all) under which it was found."""
 
     pose: Tensor
     score: float
-    polarity: float
+    polarity: float | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -118,27 +118,25 @@ def _drawn(scene: Scene, start: Tensor, count: int, spread: float, generator: to
 
 
 def _promising(scene: Scene, poses: Tensor, tactic: Tactic, count: int) -> list[Candidate]:
-    """The best `count` poses by each score, with the polarity that their sign tells or the options state."""
+    """The best `count` poses by each score, with the polarities that its signs tell or the options state.
+
+    The views need not have the same: what the preparation of an X-ray says of its grey scale may be wrong for one.
+    """
     stage = tactic.stages[0]
     problem = scene.problem(stage.width, tactic.kind, 1.0, stage.pixels)
     rendered = problem.renderer.images(poses)
-    lists = [_mean([match.scores(images) for match, images in zip(problem.matches, rendered)])]
+    lists = [torch.stack([match.scores(images) for match, images in zip(problem.matches, rendered)])]
     if tactic.ranked:
-        lists.append(
-            _mean([rank_correlation(im, m.view.image, m.view.mask) for m, im in zip(problem.matches, rendered)])
-        )
+        pairs = zip(problem.matches, rendered)
+        lists.append(torch.stack([rank_correlation(im, m.view.image, m.view.mask) for m, im in pairs]))
     wanted = {"auto": None, "positive": 1.0, "negative": -1.0}[scene.options.polarity]
-    chosen: dict[tuple[int, float], Candidate] = {}
-    for scores in lists:
-        merit = scores.abs() if wanted is None else scores * wanted
+    chosen: dict[tuple[int, tuple[float, ...]], Candidate] = {}
+    for scores in lists:  # (views, poses)
+        merit = (scores.abs() if wanted is None else scores * wanted).mean(0)
         for k in {0, *merit.argsort(descending=True)[:count].tolist()}:  # and the start, or the mean of all poses
-            polarity = wanted or math.copysign(1.0, float(scores[k]))
+            polarity = tuple(wanted or math.copysign(1.0, score) for score in scores[:, k].tolist())
             chosen[(k, polarity)] = Candidate(poses[k], float(merit[k]), polarity)
     return list(chosen.values())
-
-
-def _mean(scores: list[Tensor]) -> Tensor:
-    return torch.stack(scores).mean(0)
 
 
 def distance(first: Tensor, second: Tensor, center: Tensor) -> float:
