@@ -116,7 +116,7 @@ class PanelForm:
         """The buttons that place points, and what is missing."""
         role = landmarks.placing(parameters)
         for name, button in (("landmarks", self._ui.placeLandmarksButton), ("clicks", self._ui.placeClicksButton)):
-            button.enabled = live
+            button.enabled = bool(live or role == name)  # what has been begun can be ended
             button.checked = role == name
         reason = landmarks.why_not(parameters)
         self._ui.landmarkPoseButton.enabled = bool(live and not reason)

@@ -27,8 +27,6 @@ def place(parameters: Any, role: str, on: bool) -> None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", ROLES[role])
         node.CreateDefaultDisplayNodes()
         parameters.setValue(role, node)
-    if role == "landmarks":
-        ride_along(node, parameters)
     selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
     selection.SetActivePlaceNodeID(node.GetID())
     interaction.SetPlaceModePersistence(1)
@@ -44,12 +42,6 @@ def placing(parameters: Any) -> str:
     active = logic.GetSelectionNode().GetActivePlaceNodeID()
     nodes = {role: parameters.getValue(role) for role in ROLES}
     return next((role for role, node in nodes.items() if node is not None and node.GetID() == active), "")
-
-
-def ride_along(node: Any, parameters: Any) -> None:
-    """Puts a node without a parent under the pose, so that it stays in its place in the CT."""
-    if node is not None and node.GetParentTransformNode() is None and parameters.pose is not None:
-        node.SetAndObserveTransformNodeID(parameters.pose.GetID())
 
 
 def why_not(parameters: Any) -> str:

@@ -22,6 +22,8 @@ class Observed:
         self._parameters: Any = None
         self._pose: Any = None
         self._fault = ""  # why the pose is none
+        mode = slicer.app.applicationLogic().GetInteractionNode()
+        panel.addObserver(mode, mode.InteractionModeChangedEvent, changed)
 
     def follow(self, parameters: Any) -> None:
         """Listens to the nodes that the settings name now."""

@@ -73,7 +73,7 @@ class Pose:
         return self._parameters.pose
 
     def ensure(self) -> Any:
-        """The node, in the scene, with the CT and its part under it and its handles about the middle of the CT."""
+        """The node, in the scene, with what is of the CT under it and its handles about the middle of the CT."""
         parameters, ct = self._parameters, self._parameters.ct
         check_ct(parameters)
         if parameters.pose is None:
@@ -81,26 +81,32 @@ class Pose:
             parameters.pose = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
         if ct.GetParentTransformNode() is not parameters.pose:
             ct.SetAndObserveTransformNodeID(parameters.pose.GetID())
-        self._take_along(parameters.part)
+        self.take_along()
         parameters.pose.SetCenterOfTransformation(*center_of(ct))
         if self._settled is None:
             self._settled = self.matrix
         return parameters.pose
 
-    def _take_along(self, part: Any) -> None:
-        """A part moves with the CT from now on; one under a transform of its own stays where it is seen beside it."""
-        pose, parent = self.node, part.GetParentTransformNode() if part is not None else None
-        if parent is not None and parent.IsTransformToWorldLinear():
-            if parent is pose or parent.IsTransformNodeMyParent(pose):
-                return
-            name = _("Place of {part} in {ct}").format(part=part.GetName(), ct=self._parameters.ct.GetName())
+    def take_along(self) -> None:
+        """Part and landmarks move with the CT from now on, those under no transform from their place in it.
+
+        One under a transform of its own stays where it is seen beside the CT.
+        """
+        if self.node is not None:
+            for node in filter(None, (self._parameters.part, self._parameters.landmarks)):
+                self._put_under(self.node, node)
+
+    def _put_under(self, pose: Any, node: Any) -> None:
+        parent = node.GetParentTransformNode()
+        if parent is None:
+            node.SetAndObserveTransformNodeID(pose.GetID())
+        elif parent is not pose and not parent.IsTransformNodeMyParent(pose) and parent.IsTransformToWorldLinear():
+            name = _("Place of {node} in {ct}").format(node=node.GetName(), ct=self._parameters.ct.GetName())
             place = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
-            beside = np.linalg.inv(self.matrix) @ world_matrix(part)
+            beside = np.linalg.inv(self.matrix) @ world_matrix(node)
             place.SetMatrixTransformToParent(arrays.array_to_matrix(beside))
             place.SetAndObserveTransformNodeID(pose.GetID())
-            part.SetAndObserveTransformNodeID(place.GetID())
-        elif part is not None and parent is None:
-            part.SetAndObserveTransformNodeID(pose.GetID())
+            node.SetAndObserveTransformNodeID(place.GetID())
 
     def forget(self) -> None:
         """Takes the node out of the scene, and the CT out of it: as before `ensure`."""

@@ -70,6 +70,7 @@ class Session:
         """Shows what the settings of the views say."""
         if self.running:
             p = self.parameters
+            self._pose.take_along()
             self.view.show(p.over.mode, p.over_opacity, p.show_beam, p.show_volume)
             for hand in self.hands:
                 hand.enabled = bool(p.drag and not self.held)
