@@ -200,9 +200,9 @@ def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().contiguous().numpy()
 
 
-def _huge(shape: tuple[int, ...], kind: type) -> Tensor:
+def _huge(*shape: int) -> Tensor:
     """An empty tensor in memory of numpy, which asks the system for huge pages: 16 MB cost 8 page faults, not 4000."""
-    return torch.from_numpy(np.empty(shape, kind))
+    return torch.from_numpy(np.empty(shape, np.float32))
 
 
 def splat(points: Tensor, values: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -213,7 +213,8 @@ def splat(points: Tensor, values: Tensor, shape: tuple[int, int, int]) -> Tensor
 def splat_sorted(points: Tensor, values: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
     """As `splat`, and the points with their values as `sort` writes them, (B,N*(4+C)) int32, for `gather_sorted`."""
     batch, channels, count = values.shape
-    grid, kept = _huge((batch, channels, *shape), np.float32), _huge((batch, count * (4 + channels)), np.int32)
+    grid = _huge(batch, channels, *shape)
+    kept = torch.empty(batch, count * (4 + channels), dtype=torch.int32)
     arrays = _array(points), _array(values), kept.numpy(), grid.flatten(1).numpy()
     for item in zip(*arrays, strict=True):
         splat_into(*item, shape)
@@ -233,7 +234,7 @@ def sample(volume: Tensor, points: Tensor) -> Tensor:
 def gather(volume: Tensor, points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Samples (B,C,N), and the gradient (B,N,3) to the points of their sum weighted by `weights` (B,C,N)."""
     batch, channels, count = weights.shape
-    kept = _huge((batch, count * (4 + channels)), np.int32)
+    kept = torch.empty(batch, count * (4 + channels), dtype=torch.int32)
     for place, weight, memory in zip(_array(points), _array(weights), kept.numpy(), strict=True):
         sort(place, weight, tuple(volume.shape[2:]), memory)
     return gather_sorted(volume, kept)
