@@ -40,7 +40,7 @@ def radiograph(scene, panel):
 
 @pytest.fixture
 def panel(host):
-    return xray.open_panel(host)
+    return xray.open_panel(host, bones=False)
 
 
 def test_the_radiograph_over_the_xray_is_that_of_the_library(host, panel):
@@ -138,7 +138,6 @@ def test_the_difference_is_red_where_the_xray_has_more(host, panel):
 CARMS = {
     "frontal": ({}, (-1, 1)),
     "mirrored": ({"mirrored": True}, (1, 1)),
-    "turned": ({"image_angle": 90.0}, (1, 1)),
     "turned and mirrored": ({"image_angle": 90.0, "mirrored": True}, (1, -1)),
     "from behind": ({"primary_angle": 180.0}, (1, 1)),
 }

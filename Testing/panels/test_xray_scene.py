@@ -1,5 +1,8 @@
 """The live radiograph and the rest of the scene: nothing stays behind, nothing covers it, bad moments."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -86,6 +89,15 @@ def test_after_live_a_drag_does_nothing_and_nothing_follows(host, panel):
     assert np.abs(panel.pose.matrix - before).max() == 0
     assert host.pixels("XRay1").max() < 30, "the X-ray is still in its view"
     assert not panel.ui.shiftRSlider.enabled and not panel.ui.undoButton.enabled
+
+
+def test_after_live_its_volumes_are_not_kept(host, panel):
+    xray.choose(panel)
+    xray.go_live(host, panel)
+    view = weakref.ref(panel.session.view)
+    host.click(panel.ui.liveButton)
+    gc.collect()
+    assert view() is None
 
 
 def test_a_volume_that_is_loaded_does_not_cover_the_xray(host, panel, tmp_path):

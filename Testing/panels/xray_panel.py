@@ -45,9 +45,11 @@ class Scene:
         return project(self.volume, torch.as_tensor(np.array(pose)), self.cameras[view], **how)
 
 
-def open_panel(host):
-    """The module's Python widget."""
-    return host.open_module(MODULE)
+def open_panel(host, bones=True):
+    """The module's Python widget. bones: whether they are rendered in 3D, which takes time."""
+    panel = host.open_module(MODULE)
+    parameters(panel).show_volume = bones
+    return panel
 
 
 def parameters(panel):

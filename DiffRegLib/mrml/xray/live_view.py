@@ -88,8 +88,9 @@ class LiveView:
     def stop(self) -> None:
         """Ends it and takes everything out of the scene that belongs to it."""
         self._pose.RemoveObserver(self._tag)
-        self._frame_timer.stop()
-        self._rest_timer.stop()
+        for timer, slot in ((self._frame_timer, self._frame), (self._rest_timer, self._rest)):
+            timer.stop()
+            timer.disconnect("timeout()", slot)  # which would keep this object and its volumes alive
         self._moving(False)
         self._bones.remove()
         for view in self.views:

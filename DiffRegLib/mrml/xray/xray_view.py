@@ -94,6 +94,7 @@ class XRayView:
     def remove(self) -> None:
         """Takes everything out of the view and of the scene."""
         self._fit_timer.stop()
+        self._fit_timer.disconnect("timeout()", self.fit)
         node, tag = self._observed
         node.RemoveObserver(tag)
         widget = slicer.app.layoutManager().sliceWidget(self.view)
