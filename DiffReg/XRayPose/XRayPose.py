@@ -105,6 +105,8 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         self.leave()
         self.registration.close()
+        self.setParameterNode(None)
+        self.pose = self.session = self.observed = None
         self.removeObservers()
 
     def enter(self):
@@ -164,8 +166,8 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._updating = True
         try:
-            self.observed.follow(self._parameterNode)
             self._followLive()
+            self.observed.follow(self._parameterNode)  # the pose too, which may be a new one
             self.session.held = self.registration.running
             self.session.update()
             self._show()
