@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -129,14 +130,13 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.leave()
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller, event):
-        if self.parent.isEntered:
+    def onSceneEndClose(self, caller=None, event=None):
+        if self.observed is not None and self.parent.isEntered and not self.registration.running:
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller, event):
-        """The nodes that the settings name have arrived after the settings."""
-        if self.parent.isEntered and not self.registration.running:
-            self.initializeParameterNode()
+        """The nodes that the settings name have arrived after the settings; the views come after both."""
+        qt.QTimer.singleShot(0, self.onSceneEndClose)
 
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
@@ -162,8 +162,8 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onParametersModified(self, caller=None, event=None):
         """Brings everything in line with the parameter node, and with the nodes that it names."""
-        if self._updating or not self._parameterNode:
-            return
+        if self._updating or not self._parameterNode or slicer.mrmlScene.IsImporting():
+            return  # of a scene that is being loaded the settings come before the nodes that they name
         self._updating = True
         try:
             self._followLive()
@@ -185,7 +185,7 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Starts, restarts or ends the live radiograph, as the settings and the inputs ask for."""
         parameters, session = self._parameterNode, self.session
         try:
-            if parameters.live and not session.running:
+            if parameters.live and not session.running and not slicer.mrmlScene.IsBatchProcessing():
                 self._message = ""
                 reason, _about = checks.why_not(parameters)
                 if reason:

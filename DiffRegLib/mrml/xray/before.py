@@ -29,8 +29,8 @@ class Before:
         """Brings it back; what a person has chosen meanwhile stays."""
         layout = layout_node(slicer.mrmlScene)
         ours = layout.GetViewArrangement() in LAYOUTS
-        if ours and self._layout not in LAYOUTS:
-            layout.SetViewArrangement(self._layout)
+        if ours:  # also where a scene was loaded that had been saved with it
+            layout.SetViewArrangement(layout.SlicerLayoutFourUpView if self._layout in LAYOUTS else self._layout)
         for one in self._slices:
             one.restore(self._covered, ours)
         if ours and self._camera is not None and self._camera[0].GetScene() is not None:
