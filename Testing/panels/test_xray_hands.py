@@ -140,10 +140,12 @@ def test_undo_and_redo_go_through_the_drags(host, live):
 
 def test_without_drag_in_place_mode_and_in_other_views_the_ct_stays(host, live):
     panel, scene = live
-    before = panel.pose.matrix
+    before, picture = panel.pose.matrix, host.pixels("XRay1").astype(int)
     host.click(panel.ui.dragCheckBox)
     host.mouse.drag("XRay1", START, END)
     host.mouse.wheel("XRay1", START, 2)
+    host.process(100)
+    assert np.abs(host.pixels("XRay1") - picture).max() < 3, "the wheel has left the X-ray's plane"
     host.click(panel.ui.dragCheckBox)
     for view in ("Red", "Green", "1"):
         host.mouse.drag(view, (20, 30), (60, 80))

@@ -11,12 +11,14 @@ import vtk
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.methods.projective.xray import XRay
+from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.xray.beam import Beam
-from DiffRegLib.mrml.xray.detector import show_detector
+from DiffRegLib.mrml.xray.detector import show_detector, slice_to_ras
 from DiffRegLib.mrml.xray.layout import composite_of, slice_node
 from DiffRegLib.mrml.xray.pictures import GRAY, RED, Picture
 from DiffRegLib.review.overlay import display, overlay, reduced
 
+HELD = 1e-3  # mm by which the slice may leave the detector, on which alone there is something to see
 TEXT_COLOR, TEXT_SIZE = (1.0, 0.85, 0.2), 16
 
 
@@ -51,7 +53,7 @@ class XRayView:
         return self._camera
 
     def fit(self) -> None:
-        """Turns the slice view to the detector and fits the image into it; again whenever its size changes."""
+        """Turns the slice view to the detector and fits the image into it; again whenever its size or slice changes."""
         node = slice_node(self.view)
         self._fitted = node.GetDimensions()
         show_detector(node, self._camera)
@@ -114,12 +116,13 @@ class XRayView:
         composite.SetLabelVolumeID(None)
         self._film.color(GRAY, 0.0, 1.0)
         node = slice_node(self.view)
-        self._observed = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._resized)
+        self._observed = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._changed)
         _renderer(slicer.app.layoutManager().sliceWidget(self.view)).AddViewProp(self._text)
         self.fit()
 
-    def _resized(self, node: Any, event: str) -> None:
-        if node.GetDimensions() != self._fitted:
+    def _changed(self, node: Any, event: str) -> None:
+        away = np.abs(arrays.matrix_to_array(node.GetSliceToRAS()) - slice_to_ras(self._camera)).max() > HELD
+        if away or node.GetDimensions() != self._fitted:
             self._fitted = node.GetDimensions()
             self._fit_timer.start()  # not now, while the slice logic is in the middle of the change
 
