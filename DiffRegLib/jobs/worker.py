@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -37,6 +38,8 @@ from DiffRegLib.jobs.progress import Reporter
 
 DONE, BAD_INPUT, CRASHED, CANCELED = 0, 2, 3, 130
 PARTIAL = ".result-partial"
+
+_vanishing = threading.Event()
 
 
 def run_worker(folder: str, attached: bool = False, temporary: bool = False) -> int:
@@ -68,6 +71,8 @@ def run_job(folder: Path, reporter: Reporter) -> int:
         reporter.error("The job was canceled.")
         return CANCELED
     except Exception as error:
+        if _vanishing.is_set():  # what failed for want of the folder that is being removed
+            threading.Event().wait()  # the process ends any moment
         sentence, code = _explain(error, folder)
         reporter.error(sentence)
         return code
@@ -139,6 +144,7 @@ def _claim_output() -> TextIO:
 
 def _vanish(leftover: Path) -> None:
     """Ends the process at once, in the middle of whatever it does, and leaves nothing unfinished."""
+    _vanishing.set()
     shutil.rmtree(leftover, ignore_errors=True)
     os._exit(CANCELED)
 
