@@ -148,7 +148,7 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         same = bool(
             parameterNode and self.session and self.session.parameters.parameterNode is parameterNode.parameterNode
         )
-        self._parameterNode = parameterNode
+        self._parameterNode = parameterNode = self.session.parameters if same else parameterNode  # two differ a while
         self._message = ""
         if not same and self.session is not None:
             self.session.stop()
