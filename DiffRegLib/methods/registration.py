@@ -11,8 +11,8 @@ from DiffRegLib.transforms import Transform
 class Progress(Protocol):
     """Called with the fraction done (0 to 1) and a message; it cancels the work by raising `Cancelled`.
 
-    details: `level`, `iteration` and `loss`, where the work iterates and has just found a loss; `pose`, where a rigid one
-    is sought: 16 numbers row by row, the best so far, CT world to C-arm world.
+    details: `level`, `iteration` and `loss`, where the work iterates and has just found a loss; `pose`, where a rigid
+    one is sought: 16 numbers row by row, the best so far, CT world to C-arm world.
     """
 
     def __call__(self, fraction: float, message: str, **details: Any) -> None: ...
