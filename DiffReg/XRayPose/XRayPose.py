@@ -78,8 +78,7 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self.pose = self.session = None
-        self._message = ""
-        self._updating = False
+        self._message, self._updating = "", False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -145,10 +144,9 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObservers(self.onParametersModified)
-        same = bool(
-            parameterNode and self.session and self.session.parameters.parameterNode is parameterNode.parameterNode
-        )
-        self._parameterNode = parameterNode = self.session.parameters if same else parameterNode  # two differ a while
+        known = self.session.parameters.parameterNode if self.session else None
+        same = bool(parameterNode and known is parameterNode.parameterNode)
+        self._parameterNode = parameterNode
         self._message = ""
         if not same and self.session is not None:
             self.session.stop()
@@ -156,6 +154,8 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if not same:
                 self.pose = Pose(parameterNode)
                 self.session = Session(parameterNode, self.pose, self.onRested)
+            else:  # two of one node differ a while: the new one knows what has been loaded
+                self.session.parameters = self.pose.parameters = parameterNode
             self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
             self.onParametersModified()

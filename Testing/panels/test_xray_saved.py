@@ -112,15 +112,23 @@ def test_what_is_made_again_is_not_saved(host, panel, registered, tmp_path):
         assert not [name for name in bundle.namelist() if "detector" in name or "over X-ray" in name]
 
 
+def _names():
+    """Class and name of every node but those of the volume rendering, whose kind depends on how fast it is."""
+    parts = ("Rendering", "VolumeProperty", "ROI")
+    return [name for name in xray.node_names() if not any(part in name for part in parts)]
+
+
 def test_loaded_twice_there_is_one_of_everything(host, panel, registered, saved):
-    before = xray.node_names()
     host.load_scene(saved)
     xray.rest(host, panel)
-    assert panel.session.running and xray.node_names() == before
+    before = _names()
+    host.load_scene(saved)
+    xray.rest(host, panel)
+    assert panel.session.running and _names() == before
 
 
 def test_a_second_refinement_takes_the_place_of_the_first(host, panel, registered):
-    nodes, before = (parameters(panel).drr_1.GetID(), parameters(panel).pose.GetID()), xray.node_names()
+    nodes, before = (parameters(panel).drr_1.GetID(), parameters(panel).pose.GetID()), _names()
     truth = panel.pose.matrix
     moved = truth.copy()
     moved[:3, 3] += (5.0, -4.0, 6.0)
@@ -130,7 +138,7 @@ def test_a_second_refinement_takes_the_place_of_the_first(host, panel, registere
     host.wait_until(lambda: not panel.registration.running, SECONDS, "the end of the registration")
     xray.rest(host, panel)
     assert (parameters(panel).drr_1.GetID(), parameters(panel).pose.GetID()) == nodes
-    assert xray.corner_error(panel.pose.matrix, truth) < 0.5 and xray.node_names() == before
+    assert xray.corner_error(panel.pose.matrix, truth) < 0.5 and _names() == before
 
 
 def _running(host, panel):

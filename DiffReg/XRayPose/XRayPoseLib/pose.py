@@ -63,18 +63,18 @@ class Pose:
     """The transform node of the parameters with its history; made and put over the CT on first use."""
 
     def __init__(self, parameters: Any) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
         self._past: list[np.ndarray] = []
         self._future: list[np.ndarray] = []
         self._settled: np.ndarray | None = None
 
     @property
     def node(self) -> Any:
-        return self._parameters.pose
+        return self.parameters.pose
 
     def ensure(self) -> Any:
         """The node, in the scene, with what is of the CT under it and its handles about the middle of the CT."""
-        parameters, ct = self._parameters, self._parameters.ct
+        parameters, ct = self.parameters, self.parameters.ct
         check_ct(parameters)
         if parameters.pose is None:
             name = _("Pose of {ct}").format(ct=ct.GetName())
@@ -93,7 +93,7 @@ class Pose:
         One under a transform of its own stays where it is seen beside the CT.
         """
         if self.node is not None:
-            for node in filter(None, (self._parameters.part, self._parameters.landmarks)):
+            for node in filter(None, (self.parameters.part, self.parameters.landmarks)):
                 self._put_under(self.node, node)
 
     def _put_under(self, pose: Any, node: Any) -> None:
@@ -101,7 +101,7 @@ class Pose:
         if parent is None:
             node.SetAndObserveTransformNodeID(pose.GetID())
         elif parent is not pose and not parent.IsTransformNodeMyParent(pose) and parent.IsTransformToWorldLinear():
-            name = _("Place of {node} in {ct}").format(node=node.GetName(), ct=self._parameters.ct.GetName())
+            name = _("Place of {node} in {ct}").format(node=node.GetName(), ct=self.parameters.ct.GetName())
             place = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
             beside = np.linalg.inv(self.matrix) @ world_matrix(node)
             place.SetMatrixTransformToParent(arrays.array_to_matrix(beside))
@@ -110,7 +110,7 @@ class Pose:
 
     def forget(self) -> None:
         """Takes the node out of the scene, and the CT out of it: as before `ensure`."""
-        node, self._parameters.pose = self.node, None
+        node, self.parameters.pose = self.node, None
         self._past, self._future, self._settled = [], [], None
         if node is not None and node.GetScene() is not None:
             slicer.mrmlScene.RemoveNode(node)

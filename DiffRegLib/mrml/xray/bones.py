@@ -97,9 +97,11 @@ class Bones:
             return
         self.seconds = time.perf_counter() - self._begin
         if self.seconds > SLOW and not self._foreign and not self._display.IsA(ON_PROCESSOR):
-            slow = self._display
+            slow, region = self._display, self._display.GetROINode()
             slow.SetVisibility(False)
             self._make(ON_PROCESSOR)
             slicer.mrmlScene.RemoveNode(slow.GetVolumePropertyNode())
             slicer.mrmlScene.RemoveNode(slow)
+            if region is not None and region is not self._display.GetROINode():
+                slicer.mrmlScene.RemoveNode(region)
             self._apply()
