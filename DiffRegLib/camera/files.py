@@ -59,7 +59,10 @@ def read_geometry(path: str | Path, sizes: Sequence[tuple[int, int]]) -> list[Pl
     if not isinstance(content, dict):
         raise RegistrationError(f"{path} is no geometry: give a JSON object with the place of source and detector.")
     shared = {key: value for key, value in content.items() if key != "views"}
-    views = [{**shared, **view} for view in content.get("views", [{}])]
+    listed = content.get("views", [{}])
+    if not isinstance(listed, list) or not all(isinstance(view, dict) for view in listed):
+        raise RegistrationError(f"{path} has no list of objects as views: give one JSON object a view.")
+    views = [{**shared, **view} for view in listed]
     if len(views) != len(sizes):
         raise RegistrationError(
             f"{path} describes {len(views)} view{'s' * (len(views) != 1)} for {len(sizes)} X-ray"

@@ -18,6 +18,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -64,17 +66,20 @@ def choose(host: Host, panel, count: int) -> None:
 
 
 def drag(host: Host, panel, work: str) -> Line:
-    """One drag along the path."""
+    """One drag along the path, from the same pose each time."""
     from PySide6.QtCore import QEvent
 
     mouse, view, session = host.mouse, host.view("XRay1"), panel.session
+    panel.pose.move(np.eye(4))
+    host.process(1000)
     mouse.move("XRay1", PATH[0])
     mouse._send("XRay1", PATH[0], QEvent.Type.MouseButtonPress, "Left")
     times, width = [], 0
     for place in PATH[1:]:
-        before, begin = view._image, time.perf_counter()
+        before, begin = session.view._drawn, time.perf_counter()
         mouse._send("XRay1", place, QEvent.Type.MouseMove, "Left")
-        host.wait_until(lambda seen=before: view._image is not seen, PATIENCE, "the next picture")
+        host.wait_until(lambda seen=before: session.view._drawn > seen, PATIENCE, "the next radiograph")
+        host.wait_until(lambda: not view._stale, PATIENCE, "its picture")
         times.append(time.perf_counter() - begin)
         width = session.view._live.camera(0, True).size[1]
     begin = time.perf_counter()

@@ -146,6 +146,8 @@ def test_a_second_view_may_be_given_by_its_angles(tmp_path):
         (without(u_column_direction=[-1.0, 0, 0.4]), ["rigid"]),
         (without(source_carm_minus_iso=[0, float("nan"), 0]), ["finite"]),
         (without(views=[{}, {}]), ["2 views for 1 X-ray"]),
+        (without(views=3), ["no list of objects as views"]),
+        (without(views=[3]), ["no list of objects as views"]),
         (without(params=[1, 2, 3]), ["params", "6"]),
         ([1, 2], ["JSON object"]),
     ],

@@ -10,7 +10,7 @@ from DiffRegLib.camera import LATERAL, c_arm
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.methods.projective.attenuation import attenuation
-from DiffRegLib.methods.projective.live import BUDGET, LiveRadiographs, Pace
+from DiffRegLib.methods.projective.live import BUDGET, WIDTHS, LiveRadiographs, Pace
 from DiffRegLib.ops import project
 from DiffRegLib.transforms import rigid
 
@@ -150,7 +150,7 @@ def test_the_width_settles_where_frames_fit_the_budget(full):
 
     widths = pictures(Pace(256, 512), cost, 60)
     assert len(set(widths[30:])) == 1
-    assert cost(widths[-1]) <= BUDGET
+    assert cost(widths[-1]) <= BUDGET or widths[-1] == WIDTHS[-1]
     assert cost(widths[-1]) > 0.3 * BUDGET or widths[-1] == 512  # and no smaller than needed
 
 

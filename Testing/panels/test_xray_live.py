@@ -194,7 +194,7 @@ def test_small_pictures_while_moving_and_whole_ones_at_rest(host, panel, monkeyp
         subject.RemoveObserver(tag)
     assert min(width for _time, width, _place in pictures) <= 128 and pictures[0][1] < 256
     for moment, width, _place in pictures:
-        rested = moment - max(move for move in moves if move <= moment) > 0.1
+        rested = moment - max((move for move in moves if move <= moment), default=moment) > 0.1
         assert width < 256 or rested or not any(move > moment for move in moves), "a whole picture while it moves"
     assert pictures[-1][1] == 256 and pictures[-1][0] - released < 3.0
     places = np.array([place for *_others, place in pictures])

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.mrml.panel import packages
 from DiffRegLib.mrml.panel.option_parameters import parameter_name, read_options
 from DiffRegLib.mrml.xray import layout
 from DiffRegLib.mrml.xray.before import Before
@@ -30,6 +31,8 @@ class Session:
         self.hands: list[Any] = []
         self._key: tuple[Any, ...] = ()
         self._before: Any = None  # what the views showed
+        if parameters.live and packages.missing():
+            parameters.live = False  # a scene that is opened asks for no installation
 
     @property
     def running(self) -> bool:
@@ -42,11 +45,14 @@ class Session:
             raise RegistrationError(reason)
         volume, prepared, names, cameras = self._prepare()
         self._pose.ensure()
-        if self._before is None:
+        first = self._before is None
+        if first:
             self._before = Before(self.parameters.ct)
         layout.arrange(len(prepared))
         self._show(volume, prepared, names, cameras)
         self._key = self.key()
+        if first:  # once the views have their sizes; later they stay as a person has turned them
+            qt.QTimer.singleShot(0, lambda: self._fit(cameras[0]))
 
     def restart(self) -> None:
         """Takes changed inputs over; raises RegistrationError, and then it has stopped."""
@@ -118,7 +124,6 @@ class Session:
         for name in layout.SLICES:
             layout.composite_of(name).SetBackgroundVolumeID(p.ct.GetID())
         self.update()
-        qt.QTimer.singleShot(0, lambda: self._fit(cameras[0]))  # once the views have their sizes
 
     def _fit(self, camera: Any) -> None:
         """Brings everything into the pictures."""

@@ -10,7 +10,7 @@ import vtk
 
 OPACITY = ((150.0, 0.0), (350.0, 0.25), (1200.0, 0.75), (3000.0, 0.9))  # HU
 COLOR = ((150.0, 0.86, 0.68, 0.52), (350.0, 0.96, 0.9, 0.78), (1200.0, 1.0, 0.98, 0.94))
-QUICK = 0.03  # seconds for a frame of the 3D view up to which the rendering stays while the CT moves
+QUICK = 0.015  # seconds for a frame of the 3D view up to which the rendering stays while the CT moves
 SLOW = 0.1  # seconds for a frame from which rays are cast by the processor, with fewer rays while it turns
 ON_PROCESSOR = "vtkMRMLCPURayCastVolumeRenderingDisplayNode"
 

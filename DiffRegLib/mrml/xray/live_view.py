@@ -19,6 +19,7 @@ from DiffRegLib.mrml.xray.layout import COLORS, SLICES, VIEWS
 from DiffRegLib.mrml.xray.xray_view import XRayView
 
 REST_MS = 150  # without a change after which the CT counts as resting
+SHORTEST = 0.01  # seconds between two moving pictures; what comes sooner waits for the event loop
 FRAMES = 20  # the last ones, of which the rate is told
 
 
@@ -50,6 +51,7 @@ class LiveView:
         self._slices = [manager.sliceWidget(name).sliceView() for name in SLICES if manager.sliceWidget(name)]
         self._waiting = False  # whether the slices of the CT wait for it to rest
         self._times: list[float] = []
+        self._drawn = 0.0  # when the last moving picture was ready
         self.still = False  # whether the pictures are whole and of the pose as it is
         self._frame_timer, self._rest_timer = self._timer(0, self._frame), self._timer(REST_MS, self._rest)
         self._tag = pose.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._moved)
@@ -111,7 +113,9 @@ class LiveView:
     def _moved(self, caller: Any, event: str) -> None:
         self.still = False
         self._rest_timer.start()
-        if not self._frame_timer.isActive():
+        if time.perf_counter() - self._drawn > SHORTEST:
+            self._frame()  # before the views draw themselves with the radiograph of the pose before
+        elif not self._frame_timer.isActive():
             self._frame_timer.start()
 
     def _moving(self, moves: bool) -> None:
@@ -123,6 +127,7 @@ class LiveView:
                 view.pauseRender() if moves else view.resumeRender()
 
     def _frame(self) -> None:
+        self._frame_timer.stop()
         self._moving(True)
         self._draw(moving=True)
         now = time.perf_counter()
@@ -130,6 +135,7 @@ class LiveView:
             self._times.clear()  # the hand rested meanwhile
         self._times.append(now)
         del self._times[:-FRAMES]
+        self._drawn = time.perf_counter()
 
     def _rest(self) -> None:
         self._frame_timer.stop()
