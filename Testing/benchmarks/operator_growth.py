@@ -19,7 +19,7 @@ def draw(path: Path) -> dict[str, float]:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     torch.set_num_threads(1)
     figure, axes = pyplot.subplots(1, 4, figsize=(15, 3.6), constrained_layout=True)
@@ -30,6 +30,8 @@ def draw(path: Path) -> dict[str, float]:
         axis.loglog(sizes, times, "o-")
         axis.loglog(sizes, [times[-1] * n / sizes[-1] for n in sizes], "k:", label="linear")
         axis.set(xlabel=name, ylabel="forward + gradients, ms", title=f"exponent {exponents[name]:.2f}")
+        for direction in (axis.xaxis, axis.yaxis):
+            direction.set_minor_formatter(ticker.NullFormatter())  # they would lie over each other
         axis.legend()
         axis.grid(alpha=0.3)
         print(f"time ~ ({name})^{exponents[name]:.2f}", flush=True)
