@@ -74,7 +74,10 @@ def _alive(process_id):
     return True
 
 
-def test_refine_moves_the_ct_in_the_views_and_ends_at_the_truth(host, panel, scene):
+def test_refine_moves_the_ct_in_the_views_and_ends_at_the_truth(host, panel, scene, monkeypatch):
+    from XRayPoseLib import registration
+
+    monkeypatch.setattr(registration, "SHORTEST_INTERVAL", 0.0)  # a fast computer is done before the next picture
     start, first = panel.pose.matrix, xray.picture("XRay1").copy()
     poses, pictures, points = [], [], []
     host.click(panel.ui.refineButton)
