@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.ops import backend as backends
+from DiffRegLib.ops.operator import operator
 from DiffRegLib.ops.reference import gather_reference, sample_reference, splat_reference
 
 
@@ -64,13 +65,13 @@ def _check(points: Tensor, other: Tensor, name: str, dimensions: int) -> None:
         raise ValueError(f"points are {points.dtype} and {name} {other.dtype}: give floating-point tensors.")
 
 
-@torch.library.custom_op("diffreg::sample", mutates_args=())
+@operator("diffreg::sample")
 def _sample(volume: Tensor, points: Tensor, backend: str) -> Tensor:
     kernels = backends.kernels("sample", backend, "points", volume, points)
     return sample_reference(volume, points) if kernels is None else kernels.sample(volume, points)
 
 
-@torch.library.custom_op("diffreg::splat", mutates_args=())
+@operator("diffreg::splat")
 def _splat(points: Tensor, values: Tensor, shape: list[int], keep: bool, backend: str) -> tuple[Tensor, Tensor]:
     """The grid, and if kept (by the CPU kernels alone) the sorted points (B,N*(4+C)), to spare `gather` the sorting."""
     kernels = backends.kernels("splat", backend, "points", values, points)
@@ -80,7 +81,7 @@ def _splat(points: Tensor, values: Tensor, shape: list[int], keep: bool, backend
     return grid, _nothing_kept(values)
 
 
-@torch.library.custom_op("diffreg::gather", mutates_args=())
+@operator("diffreg::gather")
 def _gather(volume: Tensor, points: Tensor, weights: Tensor, records: Tensor, backend: str) -> tuple[Tensor, Tensor]:
     """Samples, and the gradient to the points of their weighted sum; records: what `splat` kept of them, or empty."""
     kernels = backends.kernels("gather", backend, "points", volume, points, weights)

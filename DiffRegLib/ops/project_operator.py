@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.ops import backend as backends
+from DiffRegLib.ops.operator import operator
 from DiffRegLib.ops.projection_reference import (
     backproject_reference,
     curve_reference,
@@ -23,7 +24,7 @@ def project_rays(
     return torch.ops.diffreg.project(volume, frames, lens, pixels, columns, step, slopes, backend)[0]
 
 
-@torch.library.custom_op("diffreg::project", mutates_args=())
+@operator("diffreg::project")
 def _project(
     volume: Tensor,
     frames: Tensor,
@@ -41,7 +42,7 @@ def _project(
     return image, sums.contiguous() if slopes else image.new_empty(0)
 
 
-@torch.library.custom_op("diffreg::backproject", mutates_args=())
+@operator("diffreg::backproject")
 def _backproject(
     image: Tensor,
     slopes: Tensor,
@@ -59,7 +60,7 @@ def _backproject(
     return backproject_reference(image, slopes, frames, lens, pixels, columns, step, shape)
 
 
-@torch.library.custom_op("diffreg::project_curve", mutates_args=())
+@operator("diffreg::project_curve")
 def _curve(
     volume: Tensor,
     along: Tensor,
@@ -75,7 +76,7 @@ def _curve(
     return curve(volume.to(along.dtype), along, frames, lens, pixels, columns, step)
 
 
-@torch.library.custom_op("diffreg::project_moments", mutates_args=())
+@operator("diffreg::project_moments")
 def _moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: str) -> Tensor:
     """Sums (B,3,6) over channels and pixels of grad (B,C,P) times sums (B,C,P,6) times one, column and row."""
     kernels = backends.kernels("project_moments", backend, "projection", grad, sums)
