@@ -35,13 +35,13 @@ def keep_only(
     mask: label map on any grid in the same world; kept is what is not 0, or the `labels` where these are given.
     bone_threshold: HU below which voxels fade to air, over a ramp of 50 HU on either side, so that the edge of a bone
         stays as smooth as the scan has it.
-    Raises RegistrationError where nothing is left.
+    Without either it is the CT itself. Raises RegistrationError where nothing is left.
     """
-    share = torch.ones_like(ct.data)
-    if mask is not None:
-        share = chosen(ct, mask, labels)
-    elif labels:
+    if labels and mask is None:
         raise RegistrationError("Labels to project were chosen without a label map: give one with --mask.")
+    if mask is None and bone_threshold is None:
+        return ct
+    share = torch.ones_like(ct.data) if mask is None else chosen(ct, mask, labels)
     if bone_threshold is not None:
         share = share * ((ct.data - bone_threshold + RAMP) / (2 * RAMP)).clamp(0, 1)
     if not bool((share * (ct.data - AIR) > 1).any()):
@@ -53,8 +53,8 @@ def check_hounsfield(ct: Image, name: str) -> None:
     """Raises RegistrationError where an image is no CT in Hounsfield units, and says what it looks like instead."""
     if ct.channels != 1:
         raise RegistrationError(f"{name} has {ct.channels} values a voxel: give a CT with one, in HU.")
-    broken = int((~ct.data.isfinite()).sum())
-    if broken:
+    if not bool(ct.data.isfinite().all()):
+        broken = int((~ct.data.isfinite()).sum())
         raise RegistrationError(f"{name} has {broken} voxels that are NaN or infinite: replace them by numbers.")
     low, high = float(ct.data.min()), float(ct.data.max())
     if LOWEST <= low <= LOW and HIGH <= high <= HIGHEST:
