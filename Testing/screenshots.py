@@ -1,7 +1,8 @@
-"""python -m Testing.screenshots FOLDER: the README's pictures of the panel X-ray Pose, from the shared pelvis.
+"""python -m Testing.screenshots FOLDER: the README's pictures of the panels, from the shared data.
 
-The panel in the host with a CT and an X-ray whose grey scale, soft tissue and instruments are not the CT's: before and
-after a refinement. DIFFREG_DATA names the folder of the data. Prints how far the bones are off in each picture.
+Splat Registration: a lung CT and its known deformation. X-ray Pose: a CT and an X-ray whose grey scale, soft tissue and
+instruments are not the CT's, before and after a refinement; prints how far the bones are off in each picture.
+DIFFREG_DATA names the folder of the data.
 """
 
 from __future__ import annotations
@@ -18,34 +19,67 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from Testing.host.host import Host  # noqa: E402  (Qt reads the environment when it is imported)
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULE = ROOT / "DiffReg" / "XRayPose" / "XRayPose.py"
-SIZE = 1640, 1060
+MODULES = {name: ROOT / "DiffReg" / name / f"{name}.py" for name in ("SplatRegistration", "XRayPose")}
+SIZES = {"SplatRegistration": (1500, 1030), "XRayPose": (1700, 1260)}
 PATIENCE = 300  # seconds
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m Testing.screenshots", description=__doc__.split(":", 1)[1])
     parser.add_argument("folder", type=Path, help="where the pictures go")
-    parser.add_argument("--case", type=int, default=9, help="which of the twenty X-rays")
+    parser.add_argument("--case", type=int, default=9, help="which of the twenty X-rays of the pelvis")
     arguments = parser.parse_args()
     data = Path(os.environ.get("DIFFREG_DATA", ROOT.parent / "shared" / "data"))
     host = Host()
-    host.window.resize(*SIZE)
     host.window.show()
-    panel = host.open_module(MODULE)
+    splat(host, data / "lung_ct_known_warp", arguments.folder / "splat-lung.png")
+    host.reset()
+    xray(host, data, arguments.case, arguments.folder)
+    host.close()
+    return 0
+
+
+def splat(host: Host, data: Path, path: Path) -> None:
+    """Registers the two states of the lung and photographs the panel with the result."""
+    import slicer
+
+    panel = open_panel(host, "SplatRegistration")
+    parameters, landmarks = panel._parameterNode, np.load(data / "landmarks.npz")
+    for side, name in (("fixed", "Inspiration"), ("moving", "Expiration")):
+        volume = slicer.util.loadVolume(str(data / f"{side}_ct.nii.gz"), {"name": name, "singleFile": True})
+        points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", f"{name} landmarks")
+        points.CreateDefaultDisplayNodes()
+        points.GetDisplayNode().SetVisibility(False)
+        slicer.util.updateMarkupsControlPointsFromArray(points, landmarks[side].astype(float))
+        parameters.setValue(side, volume)
+        parameters.setValue(f"{side}_landmarks", points)
+    host.process(200)
+    host.click(panel.ui.applyButton)
+    host.wait_until(lambda: panel._run is None, PATIENCE, "the end of the registration")
+    host.process(3000)
+    host.screenshot(path)
+    print(f"{path}: {panel.ui.statusLabel.text or 'no complaint'}")
+
+
+def xray(host: Host, data: Path, case: int, folder: Path) -> None:
+    """The pose of the pelvis before and after a refinement."""
+    panel = open_panel(host, "XRayPose")
     poses = np.load(data / "drr_pelvis_hard" / "poses.npz")
     points = np.load(data / "drr_pelvis_hard" / "pelvis_points.npz")
-    target, start = (poses[name][arguments.case] for name in ("M_target", "M_start_near"))
-    choose(host, panel, data, arguments.case)
+    target, start = (poses[name][case] for name in ("M_target", "M_start_near"))
+    choose(host, panel, data, case)
     panel.pose.move(start)
     host.process(2000)
-    show(host, panel, arguments.folder / "xray-before.png", target, points)
+    show(host, panel, folder / "xray-before.png", target, points)
     host.click(panel.ui.refineButton)
     host.wait_until(lambda: not panel.registration.running, PATIENCE, "the end of the refinement")
     host.process(2000)
-    show(host, panel, arguments.folder / "xray-after.png", target, points)
-    host.close()
-    return 0
+    show(host, panel, folder / "xray-after.png", target, points)
+
+
+def open_panel(host: Host, name: str):
+    host.window.resize(*SIZES[name])
+    return host.open_module(MODULES[name])
 
 
 def choose(host: Host, panel, data: Path, case: int) -> None:
