@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 SHORTEST_INTERVAL = 0.25  # seconds between two redraws
 ITERATION, LOSS = "Iteration", "Loss"
+JUMP = 1.25  # a loss that is so many times the one before belongs to another problem: no descent rises so much
 COLOR = (0.12, 0.38, 0.66)
 
 
@@ -28,6 +29,7 @@ class LossPlot:
         self._columns = [self._table.GetTable().GetColumn(n) for n in range(2)]
         self._connect()
         self._level, self._passed, self._last, self._iteration = None, 0, 0, 0
+        self._loss = math.inf
         self._drawn = 0.0
 
     def _connect(self) -> None:
@@ -51,11 +53,12 @@ class LossPlot:
 
     def add(self, level: int | None, iteration: int, loss: float) -> None:
         """One more point; the iterations of a new level are counted on, and its losses are another curve."""
-        if level != self._level or iteration <= self._iteration:
-            if self.points:
-                self._insert(self._last, math.nan)
+        again = level != self._level or iteration <= self._iteration
+        if (again or loss > JUMP * abs(self._loss)) and self.points:
+            self._insert(self._last, math.nan)
+        if again:
             self._level, self._passed = level, self._last
-        self._iteration, self._last = iteration, self._passed + iteration
+        self._iteration, self._last, self._loss = iteration, self._passed + iteration, loss
         self._insert(self._last, loss)
         if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
             self.draw()
