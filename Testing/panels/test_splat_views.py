@@ -129,3 +129,55 @@ def test_surfaces_are_shown_in_3d_before_and_after(host):
     parameters(panel).display = Display.BEFORE
     host.process(50)
     assert _differing(after, _seen(host, "1")) > 0.01
+
+
+@pytest.fixture
+def images(host):
+    """A panel with a finished result of two images, as the worker would have brought it: bright on the left, dark."""
+    panel, nodes = splat.open_panel(host), []
+    for name, left, right in (("Fixed CT", 200, 50), ("Moving CT", 90, 90), ("Warped CT", 120, 120)):
+        voxels = np.zeros((30, 30, 30))
+        voxels[:, :, :15], voxels[:, :, 15:] = right, left
+        affine = np.diag([8.0, 8.0, 8.0, 1.0])
+        affine[:3, 3] = -116
+        nodes.append(slicer.util.addVolumeFromArray(voxels, ijkToRAS=affine, name=name))
+        nodes[-1].CreateDefaultDisplayNodes()
+        nodes[-1].GetDisplayNode().AutoWindowLevelOff()
+        nodes[-1].GetDisplayNode().SetWindowLevelMinMax(0, 255)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Result")
+    chosen = parameters(panel)
+    chosen.result_fixed, chosen.result_moving, chosen.output_warped = nodes
+    chosen.output_transform, chosen.measures, chosen.show_grid = transform, "{}", False
+    slicer.util.setSliceViewerLayers(background=nodes[0], fit=True)
+    host.process(50)
+    return panel
+
+
+def test_a_checkerboard_has_tiles_of_both_images_and_goes_again(host, images):
+    from SplatRegistrationLib.parameters import Display
+
+    before = splat.node_names()
+    parameters(images).display = Display.CHECKERBOARD
+    host.process(50)
+    seen = np.unique(_seen(host)[..., 0])
+    assert all(np.abs(seen - value).min() <= 1 for value in (50, 120, 200))
+    parameters(images).display = Display.FIXED
+    host.process(50)
+    assert splat.node_names() == before
+    left = host.pixel_of("Red", (60, 0, 0))  # the patient's left half is dark, his right one bright
+    assert abs(int(_seen(host)[left[1], left[0], 0]) - 200) <= 1
+
+
+def test_side_by_side_shows_each_image_in_a_view_and_the_layout_returns(host, images):
+    from SplatRegistrationLib.parameters import Display
+
+    layout = host.app.layoutManager().layout
+    parameters(images).display = Display.SIDE_BY_SIDE
+    host.process(200)
+    names = host.app.layoutManager().sliceViewNames()
+    assert {"DiffRegFixed", "DiffRegMoving"} <= set(names) and host.app.layoutManager().layout != layout
+    place = host.pixel_of("DiffRegMoving", (60, 0, 0))
+    assert abs(int(_seen(host, "DiffRegMoving")[place[1], place[0], 0]) - 120) <= 1
+    parameters(images).display = Display.AFTER
+    host.process(100)
+    assert host.app.layoutManager().layout == layout

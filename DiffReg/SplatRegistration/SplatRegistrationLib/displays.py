@@ -8,8 +8,10 @@ import slicer
 
 from DiffRegLib.mrml import show
 from DiffRegLib.mrml.show_transform import hide_transform, show_transform
+from SplatRegistrationLib import comparisons
 from SplatRegistrationLib.parameters import Display
 
+COMPARISONS = (Display.CHECKERBOARD, Display.SIDE_BY_SIDE)
 MOST_LABELS = 50  # of points, beyond which they hide what they name
 FIXED_COLOR, BEFORE_COLOR, AFTER_COLOR = (0.35, 0.68, 0.45), (0.55, 0.55, 0.6), (0.95, 0.6, 0.2)
 
@@ -54,7 +56,11 @@ def show_moving(parameters: Any, after: bool | None = None) -> None:
     if after is not None:
         display = Display.AFTER if after else Display.BEFORE
     fixed, moving, warped = parameters.result_fixed, parameters.result_moving, parameters.output_warped
-    over = {Display.AFTER: warped, Display.BEFORE: moving, Display.FIXED: None}[display]
+    if display in COMPARISONS and comparisons.can_compare(fixed, warped):
+        comparisons.show_comparison(display, fixed, warped)
+        return
+    comparisons.leave()
+    over = {Display.BEFORE: moving, Display.FIXED: None}.get(display, warped)
     if show.is_volume(fixed):
         show.blend(slicer.mrmlScene, fixed, over if show.is_volume(over) else None, parameters.overlay_opacity)
     for node in (moving, warped):

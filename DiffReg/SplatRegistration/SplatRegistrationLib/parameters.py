@@ -44,6 +44,8 @@ class Display(_Choice):
     AFTER = "Moving after registration"
     BEFORE = "Moving before registration"
     FIXED = "Fixed alone"
+    CHECKERBOARD = "Checkerboard of fixed and registered"
+    SIDE_BY_SIDE = "Fixed and registered side by side"
 
 
 @parameterNodeWrapper
