@@ -59,7 +59,10 @@ class Actions:
             raise RegistrationError(" ".join(faults))
 
     def _preset(self, index: int) -> None:
-        carm.apply_preset(self._parameters(), list(carm.PRESETS)[index])
+        """The first entry stands for none."""
+        if index > 0:
+            carm.apply_preset(self._parameters(), list(carm.PRESETS)[index - 1])
+            self._ui.presetComboBox.currentIndex = 0
 
     def _part(self, index: int) -> None:
         self._parameters().part_name = str(self._ui.partNameComboBox.itemData(index) or "")

@@ -39,8 +39,8 @@ class PanelForm:
             box = qt.QGroupBox(_(TITLES[group]))
             self._add(qt.QFormLayout(box), group, options, ELSEWHERE[group])
             layout.insertWidget(index, box)
-        for name in carm.PRESETS:
-            ui.presetComboBox.addItem(_(name))
+        for name in (_("Usual distances..."), *map(_, carm.PRESETS)):
+            ui.presetComboBox.addItem(name)
         for name, text in tooltips().items():
             getattr(ui, f"{name}Slider").toolTip = text
         self._parts: list[str] = []
