@@ -18,7 +18,7 @@ from DiffRegLib.methods.projective.imaging import ImagingOptions, VolumeOptions
 from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
 from DiffRegLib.methods.projective.xray import Film, XRay, prepare, read_xray
 from DiffRegLib.points.io import read_landmarks
-from DiffRegLib.transforms import Affine, read_transform, rigid
+from DiffRegLib.transforms import Affine, read_transform, rigid, rigid_error
 
 RIGID = 1e-4  # how far R R^T may be from the identity
 SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
@@ -139,9 +139,7 @@ def read_rigid(path: str) -> Affine:
 
 def checked_rigid(matrix: Tensor, name: str) -> Affine:
     """Raises RegistrationError where a matrix (4,4) stretches, shears or mirrors."""
-    rotation = matrix[:3, :3]
-    off = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
-    if not off < RIGID or torch.linalg.det(rotation) < 0:
+    if rigid_error(matrix) > RIGID:
         raise RegistrationError(f"{name} is not rigid, it stretches, shears or mirrors: give rotation and translation.")
     return Affine(matrix)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.transforms.base import Composite, Transform
 from DiffRegLib.transforms.io import read_transform
-from DiffRegLib.transforms.linear import Affine, rigid
+from DiffRegLib.transforms.linear import Affine, rigid, rigid_error
 
 SEPARATORS = re.compile(r"[\s,;|\[\](){}]+")
 ROUNDED, LOOSE = 1e-4, 2e-3  # entries of R R^T - 1: kept as it is below, and made a rotation below the second
@@ -89,15 +89,14 @@ def _checked(matrix: Tensor) -> Affine:
     bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
     if not (matrix[3] - bottom).abs().max() <= BOTTOM:
         raise RegistrationError("The last row of the pose is not 0 0 0 1: paste the matrix row by row.")
-    rotation = matrix[:3, :3]
-    off = float((rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max())
-    if not off <= LOOSE or torch.linalg.det(rotation) < 0:
+    off = rigid_error(matrix)
+    if off > LOOSE:
         raise RegistrationError(
             "The pose is not rigid, it stretches, shears or mirrors: paste one of rotation and translation."
         )
     if off <= ROUNDED:
         return Affine(matrix)
-    left, _, right = torch.linalg.svd(rotation)
+    left, _, right = torch.linalg.svd(matrix[:3, :3])
     corrected = matrix.clone()
     corrected[:3, :3] = left @ right
     return Affine(corrected)

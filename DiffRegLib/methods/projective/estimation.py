@@ -14,7 +14,7 @@ from torch import Tensor
 import DiffRegLib
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
-from DiffRegLib.methods.memory import peak_memory_mb
+from DiffRegLib.methods.device import choose_device, peak_memory_mb
 from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.learned import Guide
@@ -29,8 +29,9 @@ from DiffRegLib.methods.projective.views import Radiograph, views_of
 from DiffRegLib.methods.registration import Progress, Provenance
 from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.options import to_dict, validate
-from DiffRegLib.transforms import Affine
+from DiffRegLib.transforms import Affine, rigid_error
 
+RIGID = 1e-4  # how far R R^T of a start pose may be from the identity
 DENSE = 1.0  # a mm; no tissue or metal attenuates X-rays by more, and no CT in HU stays below
 
 
@@ -53,7 +54,7 @@ def register(
     options = validate(options or PoseOptions())
     _check_options(options)
     watch = Watch(options.time_limit, progress)
-    device = _device(options.device)
+    device = choose_device(options.device)
     guide = Guide.load(options.network, ct, segmentation, options.device) if options.network else None
     volume = _attenuating(ct).to(device)
     views = tuple(dataclasses.replace(v, image=v.image.to(device), mask=v.mask.to(device)) for v in views_of(xrays))
@@ -121,9 +122,7 @@ def _attenuating(ct: Image) -> Image:
 def _rigid(initial: Affine | None) -> Tensor:
     if initial is None:
         return torch.eye(4, dtype=torch.float64)
-    rotation = initial.matrix[:3, :3].double()
-    same = torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-4)
-    if not same or torch.linalg.det(rotation) < 0:
+    if rigid_error(initial.matrix) > RIGID:
         raise RegistrationError("The start pose is not rigid: give a rotation and a translation only.")
     return initial.matrix.double().cpu()
 
@@ -142,13 +141,6 @@ def _check_beam(scene: Scene, start: Tensor) -> None:
             raise RegistrationError(
                 f"The CT lies outside the beam of X-ray {number} at the start pose: correct the start or the geometry."
             )
-
-
-def _device(wanted: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise RegistrationError("--device is cuda, and no GPU that torch can use was found: choose cpu or auto.")
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
 def _provenance(scene: Scene, watch: Watch, ct: Image) -> Provenance:

@@ -13,11 +13,11 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
+from DiffRegLib.methods.device import choose_device
 from DiffRegLib.methods.projective.network import (
     RADIUS,
     UNIT,
     SimilarityNetwork,
-    choose_device,
     pushed,
     standardized,
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 from DiffRegLib.camera import Camera, misplaced
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
+from DiffRegLib.methods.device import choose_device
 from DiffRegLib.methods.projective.attenuation import WATER, body_points
 from DiffRegLib.methods.projective.renderer import Renderer
 from DiffRegLib.methods.projective.views import COARSE, pixel_at, pooled
@@ -51,7 +52,7 @@ class LiveRadiographs:
                 f"{volume.channels} values a voxel and {len(cameras)} cameras: give one value and at least one camera."
             )
         self.cameras = tuple(cameras)
-        self.volume = volume.to(_device(device))
+        self.volume = volume.to(choose_device(device))
         self._points = _body(volume)
         self._pace = Pace(FIRST, max(camera.size[1] for camera in cameras))
         self._width = self._pace.width
@@ -189,13 +190,6 @@ def _matrix(pose: np.ndarray | Tensor) -> Tensor:
     if matrix.shape != (4, 4) or not bool(matrix.isfinite().all()):
         raise RegistrationError(f"The pose has the shape {tuple(matrix.shape)}: give a finite 4 x 4 matrix.")
     return matrix
-
-
-def _device(wanted: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise RegistrationError("The device is cuda, and torch finds no GPU that it can use: choose cpu or auto.")
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
 def _body(volume: Image) -> Tensor:

@@ -146,8 +146,3 @@ def standardized(images: Tensor, mask: Tensor | None = None) -> Tensor:
 def pushed(poses: Tensor, twist: Tensor, center: Tensor) -> Tensor:
     """Poses (..., 4, 4) after a twist (..., 6) in `UNIT` about the place of the volume's center (3,)."""
     return perturbed(poses, torch.cat((twist[..., :3] * (UNIT / RADIUS), twist[..., 3:] * UNIT), -1), center)
-
-
-def choose_device(device: str) -> torch.device:
-    """The device that an option names."""
-    return torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))

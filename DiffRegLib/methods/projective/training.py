@@ -20,7 +20,8 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
-from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, choose_device
+from DiffRegLib.methods.device import choose_device
+from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork
 from DiffRegLib.methods.projective.simulation import Simulator
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.views import pooled

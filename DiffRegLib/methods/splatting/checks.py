@@ -25,13 +25,6 @@ def check_options(options: SplattingOptions) -> None:
         )
 
 
-def choose_device(name: str) -> torch.device:
-    """Raises `RegistrationError` where a GPU is asked for that is not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RegistrationError("--device is cuda, but torch finds no CUDA device here: choose auto or cpu.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def comparable(fixed: PointCloud, moving: PointCloud) -> tuple[PointCloud, PointCloud]:
     """Both clouds with the labels that they share; raises `RegistrationError` where they cannot be registered."""
     fixed.check("The fixed cloud")

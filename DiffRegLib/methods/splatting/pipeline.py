@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from DiffRegLib import __version__
-from DiffRegLib.methods.memory import peak_memory_mb
+from DiffRegLib.methods.device import choose_device, peak_memory_mb
 from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration
 from DiffRegLib.methods.splatting.attempt import Attempt, Start
-from DiffRegLib.methods.splatting.checks import check_landmarks, check_options, choose_device, comparable
+from DiffRegLib.methods.splatting.checks import check_landmarks, check_options, comparable
 from DiffRegLib.methods.splatting.initialize import further_affines, initial_affine
 from DiffRegLib.methods.splatting.optimize import FIT_ITERATIONS
 from DiffRegLib.methods.splatting.options import SplattingOptions

@@ -1,10 +1,22 @@
-"""How much memory the work has taken."""
+"""Where the work is done, and how much memory it has taken."""
 
 from __future__ import annotations
 
 import sys
 
 import torch
+
+from DiffRegLib.errors import RegistrationError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of an option: "auto" (a GPU where torch finds one), "cpu" or "cuda".
+
+    Raises RegistrationError where a GPU is asked for that is not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RegistrationError("--device is cuda, but torch finds no GPU that it can use: choose auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def peak_memory_mb(device: torch.device) -> float:
