@@ -8,7 +8,6 @@ import numpy as np
 import slicer
 
 from DiffRegLib.mrml.layout import layout_node
-from DiffRegLib.mrml.xray.detector import corners
 
 VIEWS = ("XRay1", "XRay2")
 SLICES = ("Red", "Green")  # of the CT
