@@ -1,6 +1,8 @@
 """The extension holds all that it uses, built with CMake and dropped into Slicer."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -8,6 +10,36 @@ from Testing import install_tree
 from Testing.host import requirements
 
 MODULES = ("SplatRegistration", "XRayPose")
+BARE = """
+import sys
+for name in ("torch", "numba", "SimpleITK", "scipy", "skimage", "matplotlib"):
+    sys.modules[name] = None  # as where it is not installed
+sys.path.insert(0, {root!r})
+from Testing.host.host import Host
+host = Host()
+host.window.show()
+sys.excepthook = host.keep_error
+host.dialogs.recording = True
+panel = host.open_module({module!r})
+import numpy
+import slicer
+from slicer.util import addVolumeFromArray
+for role, shape in {inputs!r}.items():
+    panel._parameterNode.setValue(role, addVolumeFromArray(numpy.arange(numpy.prod(shape)).reshape(shape) - 1000.0))
+for name, value in {settings!r}.items():
+    panel._parameterNode.setValue(name, value)
+host.process(50)
+print(panel.ui.statusLabel.text)
+host.fail_pip()
+host.click(panel.ui.{button})
+print([shown.kind for shown in host.dialogs.shown], host.errors)
+"""
+VOLUME, FILM = (12, 12, 12), (1, 16, 16)
+CARM = {"view_1_distance": 1000.0, "view_1_isocenter_distance": 600.0, "view_1_pixel_width": 1.0}
+BEGINNINGS = {  # inputs, settings, and the button that needs the packages
+    "SplatRegistration": ({"fixed": VOLUME, "moving": VOLUME}, {}, "applyButton"),
+    "XRayPose": ({"ct": VOLUME, "xray_1": FILM}, CARM, "liveButton"),
+}
 FORGOTTEN = [file for name in MODULES for file in (f"{name}Lib/plan.py", f"Resources/UI/{name}.ui")]
 
 
@@ -51,3 +83,15 @@ def _loads(module, library):
     if requirements.missing():
         pytest.skip(requirements.missing())
     assert install_tree.loaded_library(module) == str(library / "DiffRegLib/__init__.py")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_panel_works_without_the_packages_until_a_button_needs_them_and_asks(name):
+    """In a process of its own, in which importing any of them fails."""
+    if requirements.missing():
+        pytest.skip(requirements.missing())
+    inputs, settings, button = BEGINNINGS[name]
+    module = str(install_tree.ROOT / f"DiffReg/{name}/{name}.py")
+    script = BARE.format(root=str(install_tree.ROOT), module=module, inputs=inputs, settings=settings, button=button)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-2:] == ["", "['question'] []"], done.stdout + done.stderr

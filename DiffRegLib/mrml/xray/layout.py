@@ -82,6 +82,8 @@ def camera_node() -> Any:
 
 def look_from_the_side(camera: Any) -> None:
     """Turns the 3D view so that source and detector of a camera are seen beside each other, the image upright."""
+    from DiffRegLib.mrml.xray.detector import corners  # brings torch, without which the panel has to load
+
     node = camera_node()
     if node is None:
         return
