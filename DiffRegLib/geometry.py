@@ -115,3 +115,14 @@ def checked_affine(affine: Tensor) -> Tensor:
             "The geometry is singular (two axes coincide or a spacing is 0): repair spacing and direction."
         )
     return affine
+
+
+RIGID = 1e-4
+"""The largest `rigid_error` of a matrix that counts as rigid."""
+
+
+def rigid_error(matrix: Tensor) -> float:
+    """How far a (4, 4) matrix is from rigid: the largest entry of |R R^T - 1|, infinite where it mirrors or is NaN."""
+    rotation = matrix[:3, :3].detach().double().cpu()
+    error = float((rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max())
+    return error if error >= 0 and torch.linalg.det(rotation) > 0 else float("inf")

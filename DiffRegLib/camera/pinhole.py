@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import RIGID, rigid_error
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Camera:
             raise RegistrationError(f"detector of {self.size} pixels of {self.spacing} mm: give sizes other than zero.")
         if self.principal is not None and not all(map(math.isfinite, self.principal)):
             raise RegistrationError(f"principal point is {self.principal}: give a column and a row in pixels.")
-        if not _is_rigid(self.pose):
+        if self.pose.shape != (4, 4) or rigid_error(self.pose) > RIGID:
             raise RegistrationError(
                 "pose of the camera is not a (4, 4) rigid matrix: give rotation and translation only."
             )
@@ -139,11 +140,3 @@ class Camera:
         spacing = (-spacing[0] if mirrored else spacing[0], spacing[1])
         centered = max(map(abs, offset)) < 1e-6
         return cls(abs(distance), spacing, tuple(size), pose, None if centered else principal)
-
-
-def _is_rigid(pose: Tensor) -> bool:
-    if pose.shape != (4, 4):
-        return False
-    rotation = pose[:3, :3].detach().double().cpu()
-    eye = torch.eye(3, dtype=torch.float64)
-    return torch.allclose(rotation @ rotation.T, eye, atol=1e-4) and bool(torch.linalg.det(rotation) > 0)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from DiffRegLib.camera import Camera, check_views, from_dicom, read_geometry
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.methods.projective.attenuation import body_points, check_hounsfield, chosen, keep_only
@@ -18,9 +19,8 @@ from DiffRegLib.methods.projective.imaging import ImagingOptions, VolumeOptions
 from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
 from DiffRegLib.methods.projective.xray import Film, XRay, prepare, read_xray
 from DiffRegLib.points.io import read_landmarks
-from DiffRegLib.transforms import Affine, read_transform, rigid, rigid_error
+from DiffRegLib.transforms import Affine, read_transform, rigid
 
-RIGID = 1e-4  # how far R R^T may be from the identity
 SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
 
 

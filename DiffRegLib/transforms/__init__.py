@@ -5,7 +5,7 @@ from DiffRegLib.transforms.fit import fit_affine, fit_rigid
 from DiffRegLib.transforms.grids import BSpline, DisplacementField, VelocityField
 from DiffRegLib.transforms.invert import invert_points
 from DiffRegLib.transforms.io import read_transform, write_transform
-from DiffRegLib.transforms.linear import Affine, rigid, rigid_error, rigid_parameters, rotation_matrix
+from DiffRegLib.transforms.linear import Affine, rigid, rigid_parameters, rotation_matrix
 
 __all__ = [
     "Affine",
@@ -19,7 +19,6 @@ __all__ = [
     "invert_points",
     "read_transform",
     "rigid",
-    "rigid_error",
     "rigid_parameters",
     "rotation_matrix",
     "write_transform",

@@ -47,13 +47,6 @@ class Affine(Transform):
         return Affine(torch.linalg.inv(self.matrix))
 
 
-def rigid_error(matrix: Tensor) -> float:
-    """How far a (4, 4) matrix is from rigid: the largest entry of |R R^T - 1|, infinite where it mirrors or is NaN."""
-    rotation = matrix[:3, :3].detach().double().cpu()
-    error = float((rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max())
-    return error if error >= 0 and torch.linalg.det(rotation) > 0 else float("inf")
-
-
 def rotation_matrix(angles: Tensor) -> Tensor:
     """(3, 3) R = Rz(rz) Ry(ry) Rx(rx), right-handed, from (rx, ry, rz) in degrees; differentiable."""
     radians = torch.deg2rad(torch.as_tensor(angles, dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""A rigid pose as text: what a person pastes, and what is copied for him."""
+"""A rigid pose as text: what a person pastes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.transforms.base import Composite, Transform
 from DiffRegLib.transforms.io import read_transform
-from DiffRegLib.transforms.linear import Affine, rigid, rigid_error
+from DiffRegLib.transforms.linear import Affine, rigid
 
 SEPARATORS = re.compile(r"[\s,;|\[\](){}]+")
-ROUNDED, LOOSE = 1e-4, 2e-3  # entries of R R^T - 1: kept as it is below, and made a rotation below the second
+LOOSE = 2e-3  # `rigid_error` up to which a rotation that was rounded is replaced by the nearest one
 BOTTOM = 1e-6  # how far the last row may be from 0 0 0 1
 
 
@@ -45,12 +46,6 @@ def parse_pose(text: str, center: Tensor | Sequence[float]) -> Affine:
         )
     rows = values.reshape(-1, 4)
     return _checked(rows if len(rows) == 4 else torch.cat([rows, torch.eye(4, dtype=torch.float64)[3:]]))
-
-
-def format_pose(matrix: Tensor) -> str:
-    """Four lines of a (4,4) rigid matrix with all digits: `parse_pose` gives exactly these numbers again."""
-    rows = torch.as_tensor(matrix, dtype=torch.float64).detach().cpu().tolist()
-    return "\n".join(" ".join(repr(value) for value in row) for row in rows)
 
 
 def _number(word: str) -> float:
@@ -94,7 +89,7 @@ def _checked(matrix: Tensor) -> Affine:
         raise RegistrationError(
             "The pose is not rigid, it stretches, shears or mirrors: paste one of rotation and translation."
         )
-    if off <= ROUNDED:
+    if off <= RIGID:
         return Affine(matrix)
     left, _, right = torch.linalg.svd(matrix[:3, :3])
     corrected = matrix.clone()

@@ -15,3 +15,12 @@ def shared_data() -> Path:
     if not (folder / "index.json").is_file():
         pytest.skip("the shared data are not at hand: set DIFFREG_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def one_thread():
+    """Torch and the kernels on one thread: small networks wait for a second one, on a busy machine for minutes."""
+    from DiffRegLib.ops.threads import one_thread
+
+    with one_thread():
+        yield

@@ -12,7 +12,7 @@ from DiffRegLib.image import Image, write_image
 from DiffRegLib.jobs.job import checksum
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.methods.projective.clock import Watch
-from DiffRegLib.methods.projective.learned import Guide, learned_descent
+from DiffRegLib.methods.projective.learned import Guide, descend_images
 from DiffRegLib.methods.projective.network import SimilarityNetwork
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
@@ -21,17 +21,11 @@ from DiffRegLib.methods.projective.weights import write_weights
 from DiffRegLib.transforms import Affine, read_transform, rigid
 from Testing.library.radiographed import CENTER, XRay, attenuation, distance, patient, xray
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPE = {"voxel": 8.0, "detector": 24, "features": 2, "width": 4, "blocks": 1, "encoder_width": 4, "stages": 2}
 START = rigid([2.0, 0.0, 3.0], [3.0, 4.0, -3.0], CENTER)
 TRUTH = rigid([4.0, -3.0, 5.0], [6.0, 8.0, -5.0], CENTER)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +46,13 @@ def options(network, **more):
     return PoseOptions(network=str(network), **values)
 
 
-def test_register_gives_what_the_learned_descent_gives(ct, tmp_path):
+def test_register_lets_the_network_lead_and_gradient_ncc_follow(ct, tmp_path):
     chosen, film = options(trained(tmp_path / "trained")), xray(ct, TRUTH)
     told = []
     found = register(ct, [film], chosen, START, progress=lambda fraction, message, **details: told.append(details))
     scene, volume = Scene(attenuation(ct), views_of([film]), chosen), attenuation(ct)
-    alone = learned_descent(scene, START.matrix, Guide.load(chosen.network, volume, None), Watch(60.0))
+    watch, guide = Watch(60.0), Guide.load(chosen.network, volume, None)
+    alone = descend_images(scene, guide.approach(scene, START.matrix, watch).pose, watch)
     assert torch.equal(found.pose.matrix, alone)
     assert distance(ct, found.pose, TRUTH) < 0.2 < distance(ct, START, TRUTH)
     assert (found.verdict, found.appearance, found.polarity) == ("converged", "same", "positive")

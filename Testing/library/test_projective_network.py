@@ -13,7 +13,7 @@ from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, write_image
 from DiffRegLib.methods.projective.attenuation import attenuation
 from DiffRegLib.methods.projective.clock import Watch
-from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, deviation, learned_descent
+from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, descend_images, deviation
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, pushed, standardized
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.scene import Scene
@@ -30,6 +30,8 @@ from DiffRegLib.methods.projective.views import View, views_of
 from DiffRegLib.methods.projective.weights import read_weights, write_weights
 from DiffRegLib.ops import project
 from DiffRegLib.transforms.se3 import geodesic, perturbed, se3_exp
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CENTER = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
 STILL = torch.eye(4, dtype=torch.float64)
@@ -56,14 +58,6 @@ def hounsfield(cells=32, width=6.0) -> tuple[Image, torch.Tensor]:
 def trainer(shape=SMALL, options=SHORT, cells=16, width=12.0) -> Trainer:
     ct, bones = hounsfield(cells, width)
     return Trainer(attenuation(ct), bones, CAMERA, STILL, shape, options)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +281,7 @@ def test_network_first_then_gradient_ncc_reaches_the_pose():
     approach = learned.between(volume, scene.views).approach(start)
     assert approach.settled and deviation(approach.losses) < SETTLED <= deviation(approach.losses[:-1])
     watch = Watch(60.0)
-    end = learned_descent(scene, start, Guide(learned), watch)
+    end = descend_images(scene, Guide(learned).approach(scene, start, watch).pose, watch)
     places = [(pose[:3, :3] @ CENTER + pose[:3, 3] - CENTER).norm().item() for pose in (start, end)]
     assert places[1] < 0.2 * places[0]
     images = watch.rows[len(approach.losses) :]

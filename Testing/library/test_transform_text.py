@@ -8,7 +8,7 @@ import torch
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.transforms import Affine, rigid, write_transform
-from DiffRegLib.transforms.text import format_pose, parse_pose
+from DiffRegLib.transforms.text import parse_pose
 
 CENTER = (3.5, -129.75, 212.25)
 NUMBERS = (10.0, -20.5, 30.25, 4.0, -5.5, 60.0)
@@ -54,13 +54,6 @@ def test_twelve_and_sixteen_numbers_are_rows_of_a_matrix(text):
     assert torch.equal(parse_pose(text, CENTER).matrix, POSE)
 
 
-def test_what_is_copied_comes_back_to_the_bit():
-    torch.manual_seed(3)
-    for _ in range(200):
-        pose = rigid(360 * torch.rand(3), 1000 * torch.randn(3), 300 * torch.randn(3)).matrix
-        assert torch.equal(parse_pose(format_pose(pose), CENTER).matrix, pose)
-
-
 def test_a_matrix_of_three_decimals_becomes_a_rotation():
     text = "\n".join(" ".join(f"{value:.3f}" for value in row) for row in ROWS)
     rotation = parse_pose(text, CENTER).matrix[:3, :3]
@@ -104,10 +97,10 @@ def test_a_file_of_this_library_can_be_pasted(tmp_path):
         ("1 2 3 4 5 here", "'here'"),
         ("1 2 3 4 5 nan", "not finite"),
         ("1 2 3 4 5 inf", "not finite"),
-        (format_pose(torch.diag(torch.tensor([1.1, 1.0, 1.0, 1.0]))), "not rigid"),
-        (format_pose(torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))), "not rigid"),
+        ("1.1 0 0 0  0 1 0 0  0 0 1 0  0 0 0 1", "not rigid"),
+        ("-1 0 0 0  0 1 0 0  0 0 1 0  0 0 0 1", "not rigid"),
         ("0 " * 16, "last row"),
-        (format_pose(POSE.T), "row by row"),
+        (str(POSE.T.tolist()), "row by row"),
         (itk_text("AffineTransform", (2.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0, 0, 0, 0), (0.0, 0.0, 0.0)), "not rigid"),
         ("Transform: nonsense", "whole file"),
         (itk_text("Euler3DTransform", (0.0, 0.0), (0.0,)), "whole file"),

@@ -151,8 +151,3 @@ def from_file(parameters: Any, path: str | Path) -> Any:
 
 def title(number: int) -> str:
     return _("X-ray {number}").format(number=number)
-
-
-def field_label(name: str) -> str:
-    """What the form calls an option of a view."""
-    return next(label(field) for field in option_fields(CArmOptions) if field.name == name)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import DiffRegLib
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image
 from DiffRegLib.methods.device import choose_device, peak_memory_mb
 from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield
@@ -29,9 +30,8 @@ from DiffRegLib.methods.projective.views import Radiograph, views_of
 from DiffRegLib.methods.registration import Progress, Provenance
 from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.options import to_dict, validate
-from DiffRegLib.transforms import Affine, rigid_error
+from DiffRegLib.transforms import Affine
 
-RIGID = 1e-4  # how far R R^T of a start pose may be from the identity
 DENSE = 1.0  # a mm; no tissue or metal attenuates X-rays by more, and no CT in HU stays below
 
 

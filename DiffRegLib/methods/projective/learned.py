@@ -203,16 +203,10 @@ class Guide:
         return replace(approach, pose=approach.pose.to(start.device))
 
 
-def learned_descent(scene: Scene, start: Tensor, guide: Guide, watch: Watch, polarity: float = 1.0) -> Tensor:
-    """Net first, gradient NCC after: the pose (4,4) from a start (4,4), as in ProST (Gao et al., MICCAI 2020).
-
-    The network's part ends when its last 10 losses deviate by less than `SETTLED`; `descend_images` is the other.
-    """
-    return descend_images(scene, guide.approach(scene, start, watch, polarity).pose, watch, polarity)
-
-
 def descend_images(scene: Scene, pose: Tensor, watch: Watch, polarity: float = 1.0) -> Tensor:
     """Descends the gradient NCC from a pose (4,4) at each level of the scene.
+
+    It follows the network, once that one's last 10 losses deviate by less than `SETTLED` (Gao et al., MICCAI 2020).
 
     It takes the optimizer of the scene's options, or SGD where these name none that descends images.
     """
