@@ -26,7 +26,7 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.ops.project_operator import project_rays
-from DiffRegLib.ops.rays import frames_of, lenses_of, listed, tiled
+from DiffRegLib.ops.rays import frames_of, lenses_of, scan_of
 
 
 class HasGeometry(Protocol):
@@ -92,12 +92,8 @@ def project(
     if pixels is not None:
         chosen = _listed(pixels, rows, columns).to(data.device)
         return project_rays(data, frames, lens, chosen, columns, step, backend)
-    if not data.is_cuda:
-        image = project_rays(data, frames, lens, listed(rows, columns), columns, step, backend)
-        return image.unflatten(2, (rows, columns))
-    chosen, back = (order.to(data.device) for order in tiled(rows, columns))
-    image = project_rays(data, frames, lens, chosen, columns, step, backend)
-    return image[:, :, back].unflatten(2, (rows, columns))
+    scan = scan_of(rows, columns, data.device)
+    return scan.image(project_rays(data, frames, lens, scan.pixels, columns, step, backend))
 
 
 def _check(data: Tensor, cameras: list[Camera]) -> None:

@@ -62,10 +62,28 @@ def ray_lengths(lens: Tensor, row: Tensor, column: Tensor) -> Tensor:
     return torch.sqrt(distance**2 + ((column - middle_column) * across) ** 2 + ((row - middle_row) * down) ** 2)
 
 
+class Scan:
+    """All pixels of a detector in the order in which a device renders them.
+
+    pixels: (P,) int32. On a GPU they come in tiles, and the image has to be put in order; the CPU's kernels do both.
+    """
+
+    def __init__(self, rows: int, columns: int, device: torch.device) -> None:
+        self._size, self._back = (rows, columns), None
+        if device.type == "cpu":
+            self.pixels = torch.arange(rows * columns, dtype=torch.int32)
+        else:
+            self.pixels, self._back = (order.to(device) for order in tiled(rows, columns))
+
+    def image(self, values: Tensor) -> Tensor:
+        """(..., P) as rendered to (..., rows, columns)."""
+        return (values if self._back is None else values[..., self._back]).unflatten(-1, self._size)
+
+
 @lru_cache(maxsize=16)
-def listed(rows: int, columns: int) -> Tensor:
-    """All pixels (P,) int32, row by row."""
-    return torch.arange(rows * columns, dtype=torch.int32)
+def scan_of(rows: int, columns: int, device: torch.device) -> Scan:
+    """Made once for each detector and device."""
+    return Scan(rows, columns, device)
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
 from DiffRegLib.ops.projection import default_step
-from DiffRegLib.ops.rays import frames_of, lenses_of, tiled
+from DiffRegLib.ops.rays import frames_of, lenses_of, scan_of
 
 BATCH = 2**21  # pixels that are rendered at a time
 
@@ -62,19 +62,20 @@ class Renderer:
 
 
 class _Screen:
-    """A detector's pixels in the order in which they are rendered."""
+    """A detector: its pixels as they are rendered, with column and row of each."""
 
     def __init__(self, camera: Camera, device: torch.device) -> None:
         self.camera = camera
         rows, columns = camera.size
-        self.pixels, self._back = (order.to(device) for order in tiled(rows, columns))
+        self._scan = scan_of(rows, columns, device)
+        self.pixels = self._scan.pixels
         self.lens = lenses_of([camera], device)
         self.column = (self.pixels % columns).float()
         self.row = (self.pixels // columns).float()
 
     def restored(self, values: Tensor) -> Tensor:
         """(K, P) in the order of rendering to (K, rows, columns)."""
-        return values[:, self._back].unflatten(1, self.camera.size)
+        return self._scan.image(values)
 
 
 def _frame_rates(pose: Tensor, generators: Tensor, affine: Tensor, camera: Camera) -> Tensor:
