@@ -20,6 +20,7 @@ SHORTEST_INTERVAL = 0.05  # seconds between two lines with the same message: a p
 class Event:
     """One line of progress. `time` is in seconds since the run began, `fraction` runs from 0 to 1.
 
+    `stage` is the part of the recipe that `loss` belongs to: another problem begins when it changes.
     `pose` is the best pose found so far where one is sought: 16 numbers row by row, CT world to C-arm world, RAS mm.
     `done` marks the last line of a run that succeeded, `error` (one sentence) that of one that did not.
     """
@@ -27,6 +28,7 @@ class Event:
     time: float = 0.0
     fraction: float = 0.0
     message: str = ""
+    stage: str | None = None
     level: int | None = None
     iteration: int | None = None
     loss: float | None = None
@@ -71,6 +73,7 @@ class Reporter:
         fraction: float,
         message: str = "",
         *,
+        stage: str | None = None,
         level: int | None = None,
         iteration: int | None = None,
         loss: float | None = None,
@@ -83,8 +86,8 @@ class Reporter:
         now = time.monotonic() - self._start
         self._last_fraction = max(self._last_fraction, min(float(fraction), 1.0))
         line = {"time": round(now, 3), "fraction": round(self._last_fraction, 4), "message": message}
-        details = {"level": level, "iteration": iteration, "loss": _finite(loss), "pose": _all_finite(pose)}
-        line |= {k: v for k, v in details.items() if v is not None}
+        details = {"stage": stage or None, "level": level, "iteration": iteration, "loss": _finite(loss)}
+        line |= {k: v for k, v in {**details, "pose": _all_finite(pose)}.items() if v is not None}
         if message == self._message and now - self._last < SHORTEST_INTERVAL:
             self._held = line
             return

@@ -6,9 +6,57 @@ MICCAI 2020.
 
 from typing import Any
 
-from DiffRegLib.methods.projective.options import PoseOptions
+from DiffRegLib.methods.method import Input, Method, Training
+from DiffRegLib.methods.projective.imaging import ImagingOptions, ViewOptions
+from DiffRegLib.methods.projective.options import PoseOptions, StartOptions
+from DiffRegLib.methods.projective.training_options import NetworkOptions, OrganOptions, TrainingOptions
 
-__all__ = ["PoseOptions", "PoseRegistration", "register"]
+__all__ = ["METHOD", "PoseOptions", "PoseRegistration", "register"]
+
+CT = Input("ct", ("image",), "CT in HU (.nii.gz .nrrd .mha, DICOM folder)")
+GEOMETRY = "JSON with the place of source and detector"
+
+METHOD = Method(
+    name="projective",
+    verb="pose",
+    title="X-ray Pose",
+    summary="estimate where a CT was when X-rays of it were taken",
+    options={"imaging": ImagingOptions, "pose": PoseOptions, "start": StartOptions},
+    inputs=(
+        CT,
+        Input("xray", ("xray",), "2D image, one a view (DICOM .png .tif .nii.gz .mha)", many=True),
+        Input(
+            "geometry",
+            ("geometry",),
+            f"{GEOMETRY}; one for all views, or once for each (default: the DICOM tags)",
+            required=False,
+            many=True,
+            group="geometry and start",
+        ),
+        Input("start", ("transform",), "start pose (CT world to C-arm world)", False, group="geometry and start"),
+        Input("landmarks", ("points",), "points in the CT (RAS mm) to start from", False, group="geometry and start"),
+        Input(
+            "clicks",
+            ("table",),
+            "where the landmarks are seen in the first X-ray: .csv of column and row in pixels, row by row",
+            required=False,
+            group="geometry and start",
+        ),
+        Input("mask", ("image",), "label map of what to project alone, see labels", False, group="geometry and start"),
+        Input("network", ("weights",), "weights of a learned similarity", False, group="geometry and start"),
+    ),
+    run="DiffRegLib.methods.projective.run:run",
+    train=Training(
+        summary="train the learned similarity of pose estimation on simulated X-rays of a CT",
+        inputs=(
+            CT,
+            Input("organs", ("image",), "its segmentation, any grid: the tissue to look at, as bone"),
+            Input("geometry", ("geometry",), f"{GEOMETRY}; goes over the view", required=False),
+        ),
+        options={"training": TrainingOptions, "network": NetworkOptions, "view": ViewOptions, "organs": OrganOptions},
+        run="DiffRegLib.methods.projective.train_run:train_run",
+    ),
+)
 
 
 def __getattr__(name: str) -> Any:

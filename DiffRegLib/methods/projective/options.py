@@ -9,6 +9,15 @@ from DiffRegLib.options import option
 
 
 @dataclass(frozen=True)
+class StartOptions:
+    """Where the work begins, where neither a file nor landmarks say it."""
+
+    pose: tuple[float, ...] = option(
+        (), "six numbers rx ry rz tx ty tz, degrees and mm about the center of the CT; none: the start of the geometry"
+    )
+
+
+@dataclass(frozen=True)
 class PoseOptions:
     """What `register` can be told; schedules from coarse to fine."""
 

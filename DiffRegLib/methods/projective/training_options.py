@@ -11,6 +11,13 @@ NETWORK = "network.safetensors"  # the weights in the folder of a training
 
 
 @dataclass(frozen=True)
+class OrganOptions:
+    """What of the segmentation counts."""
+
+    labels: tuple[int, ...] = option((), "numbers in the segmentation that count; without, all but 0", low=0)
+
+
+@dataclass(frozen=True)
 class NetworkOptions:
     """The shape of the network and of what it looks at; stored with the weights."""
 

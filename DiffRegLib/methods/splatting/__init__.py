@@ -7,9 +7,26 @@ method needs a license from its holders.
 
 from typing import Any
 
+from DiffRegLib.methods.method import Method, pair_inputs
 from DiffRegLib.methods.splatting.options import PRESETS, SplattingOptions
+from DiffRegLib.points.options import CloudOptions
 
-__all__ = ["PRESETS", "SplattingOptions", "register"]
+__all__ = ["METHOD", "PRESETS", "SplattingOptions", "register"]
+
+METHOD = Method(
+    name="splatting",
+    verb="splat",
+    title="Splat Registration",
+    summary="register two clouds, surfaces, label maps or CTs by forward splatting of points",
+    options={"clouds": CloudOptions, "splatting": SplattingOptions},
+    inputs=pair_inputs(
+        ("image", "surface", "points"),
+        "CT or label map (.nii.gz .nrrd .mha, DICOM folder), surface (.vtk .vtp .ply .stl) or cloud (.npz[:key] .csv)",
+        masks=True,
+    ),
+    run="DiffRegLib.methods.splatting.run:run",
+    presets={name: {"splatting": options} for name, options in PRESETS.items()},
+)
 
 
 def __getattr__(name: str) -> Any:
