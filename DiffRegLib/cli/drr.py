@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from DiffRegLib.cli.pose import check_file, start_of
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.kinds import check_input
-from DiffRegLib.methods.projective.imaging import ViewOptions, VolumeOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments
+from DiffRegLib.radiographs.options import ViewOptions, VolumeOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,7 @@ def run(given: argparse.Namespace) -> int:
 def _render(given, ct_path, mask, start, view: ViewOptions, volume: VolumeOptions, target: Path, geometry) -> None:
     from DiffRegLib.cli.workspace import put, workspace
     from DiffRegLib.jobs.pose_start import read_ct
-    from DiffRegLib.methods.projective.attenuation import attenuation, body_points
+    from DiffRegLib.radiographs.attenuation import attenuation, body_points
     from DiffRegLib.review.frames import check_name, write_frames
 
     ct = read_ct(ct_path, mask, volume)
@@ -140,7 +140,7 @@ def _line_integrals(volume: Image, poses: list[Tensor], cameras: list[Camera]):
     """(F, rows, columns) float32 array."""
     import numpy as np
 
-    from DiffRegLib.ops import project
+    from DiffRegLib.radiographs.projection import project
 
     return np.stack([project(volume, pose, camera)[0, 0].numpy() for pose, camera in zip(poses, cameras)])
 

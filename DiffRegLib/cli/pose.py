@@ -11,11 +11,11 @@ from typing import Any
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.kinds import check_input
-from DiffRegLib.methods.projective.imaging import ImagingOptions
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.training_options import NETWORK
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, to_dict
+from DiffRegLib.radiographs.options import ImagingOptions
 
 FACTS = "pose.json"
 

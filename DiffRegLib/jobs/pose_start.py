@@ -14,11 +14,11 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.jobs.job import Job
-from DiffRegLib.methods.projective.attenuation import body_points, check_hounsfield, chosen, keep_only
-from DiffRegLib.methods.projective.imaging import ImagingOptions, VolumeOptions
-from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
-from DiffRegLib.methods.projective.xray import Film, XRay, prepare, read_xray
 from DiffRegLib.points.io import read_landmarks
+from DiffRegLib.radiographs.attenuation import body_points, check_hounsfield, chosen, keep_only
+from DiffRegLib.radiographs.landmarks import pose_from_landmarks
+from DiffRegLib.radiographs.options import ImagingOptions, VolumeOptions
+from DiffRegLib.radiographs.xray import Film, XRay, prepare, read_xray
 from DiffRegLib.transforms import Affine, read_transform, rigid
 
 SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100

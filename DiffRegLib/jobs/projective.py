@@ -16,18 +16,18 @@ from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.pose_start import PoseInput, read_input
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.methods.projective import register
-from DiffRegLib.methods.projective.attenuation import attenuation
-from DiffRegLib.methods.projective.imaging import ImagingOptions
 from DiffRegLib.methods.projective.options import PoseOptions
-from DiffRegLib.ops import project
 from DiffRegLib.options import from_dict
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.options import ImagingOptions
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.review.radiographs import RadiographPair, pose_overview
 from DiffRegLib.transforms import Affine, rigid_parameters, write_transform
 
 if TYPE_CHECKING:
     from DiffRegLib.camera import Camera
     from DiffRegLib.methods.projective.result import PoseRegistration
-    from DiffRegLib.methods.projective.xray import XRay
+    from DiffRegLib.radiographs.xray import XRay
 
 POSE, FACTS, OVERVIEW, DRR = "pose.tfm", "pose.json", "overview.png", "drr_{}.nrrd"
 READ, REGISTERED = 0.05, 0.9  # of the progress, where reading and estimation end

@@ -1,10 +1,11 @@
-"""Differentiable operators between points and grids, on CPU and CUDA.
+"""Differentiable operators between points, rays and grids, on CPU and CUDA.
 
-They speak normalized coordinates: (x, y, z) in [-1, 1] with torch's `align_corners=False`, zero outside the grid.
+Points speak normalized coordinates, (x, y, z) in [-1, 1] with torch's `align_corners=False`, rays those of voxels; both
+find zero outside the grid.
 """
 
 from DiffRegLib.ops.backend import available, last_backend
 from DiffRegLib.ops.points import sample, splat
-from DiffRegLib.ops.projection import Volume, default_step, project
+from DiffRegLib.ops.projection import project_rays
 
-__all__ = ["Volume", "available", "default_step", "last_backend", "project", "sample", "splat"]
+__all__ = ["available", "last_backend", "project_rays", "sample", "splat"]

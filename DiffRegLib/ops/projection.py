@@ -1,4 +1,4 @@
-"""`project`: radiographs of a volume as line integrals, differentiable to the volume and to its pose.
+"""The projector and its adjoint as torch operators on rays in voxel coordinates.
 
 With s the source, p a pixel's center, l = |p - s| in mm and f the trilinear interpolation of the volume, zero outside,
 
@@ -17,102 +17,195 @@ differentiable to the volume by the same two kernels, `project` and its adjoint 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
-
 import torch
 from torch import Tensor
 
-from DiffRegLib.camera import Camera
-from DiffRegLib.errors import RegistrationError
-from DiffRegLib.ops.project_operator import project_rays
-from DiffRegLib.ops.rays import frames_of, lenses_of, scan_of
+from DiffRegLib.ops import backend as backends
+from DiffRegLib.ops.operator import operator
+from DiffRegLib.ops.projection_reference import (
+    backproject_reference,
+    curve_reference,
+    moments_reference,
+    project_reference,
+    steps_of,
+)
 
 
-class HasGeometry(Protocol):
-    """An image: `data` (C,D,H,W) and `affine` (4,4), voxel index (i,j,k) to RAS mm."""
-
-    data: Tensor
-    affine: Tensor
-
-
-class Volume(NamedTuple):
-    """The least that `project` takes, and the way to give it a batch."""
-
-    data: Tensor
-    affine: Tensor
-
-
-def default_step(affine: Tensor) -> float:
-    """Half the smallest voxel spacing in mm."""
-    return affine[:3, :3].double().norm(dim=0).min().item() / 2
-
-
-def project(
-    volume: HasGeometry,
-    pose: Tensor,
-    camera: Camera | Sequence[Camera],
-    step: float | None = None,
-    pixels: Tensor | None = None,
-    backend: str = "auto",
+def project_rays(
+    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, backend: str
 ) -> Tensor:
-    """Line integrals of a volume along the rays of a pinhole camera: values of the volume times mm.
-
-    volume: `data` (C,D,H,W), or (B,C,D,H,W) with one volume a view, and `affine` (4,4) from voxel to RAS mm; it may be
-        rotated, sheared and anisotropic. float16 and bfloat16 are read in place on CUDA.
-    pose: (4,4) or (B,4,4) rigid, RAS mm: where the volume is moved before it is projected; the identity leaves it.
-    camera: one, or one a view; all of the same image size.
-    step: between two samples, mm; None is half the smallest voxel spacing.
-    pixels: None for the whole image, a mask (rows, columns), or (P,2) integers (row, column).
-    backend: "auto", "reference", "cpu" or "cuda".
-
-    Returns (B,C,rows,columns), or (B,C,P) for a choice of pixels, in the order of the list or of the mask's rows.
-    Differentiable to the volume's data and to pose; the gradient is differentiable to the data and to the incoming
-    gradient on every backend. Raises RegistrationError for geometry or shapes that do not fit.
-
-    The gradient is that of the sum over samples. A sample's slope jumps where it crosses a face between voxels, or the
-    rim of a volume that is not zero at its border, so that a difference quotient comes close to the gradient only over
-    short ways. For a block of ones, 32^3 voxels of 4 mm, half a voxel a step and random weights on 40^2 pixels, it is
-    off by 7 % over 0.1 mm, 2 % over 0.01 mm, 0.4 % over 0.001 mm and 1e-6 over 1e-5 mm, in double precision. In single
-    precision rounding spoils it over less than 0.01 mm, while the gradient itself keeps to 2e-5.
-    """
-    cameras = [camera] if isinstance(camera, Camera) else list(camera)
-    data = volume.data if volume.data.ndim == 5 else volume.data[None]
-    _check(data, cameras)
-    if data.device.type == "cpu" and data.dtype in (torch.float16, torch.bfloat16):
-        data = data.float()
-    frames = frames_of(pose.to(data.device), volume.affine, cameras)
-    step = default_step(volume.affine) if step is None else float(step)
-    if not 0 < step < float("inf"):
-        raise RegistrationError(f"step is {step}: give a positive number of mm.")
-    if len(data) not in (1, len(frames)):
-        raise RegistrationError(f"{len(data)} volumes for {len(frames)} views: give one volume, or one a view.")
-    lens = lenses_of(cameras, data.device).expand(len(frames), -1)
-    rows, columns = cameras[0].size
-    if pixels is not None:
-        chosen = _listed(pixels, rows, columns).to(data.device)
-        return project_rays(data, frames, lens, chosen, columns, step, backend)
-    scan = scan_of(rows, columns, data.device)
-    return scan.image(project_rays(data, frames, lens, scan.pixels, columns, step, backend))
+    """Line integrals (B,C,P), differentiable to volume (B or 1,C,D,H,W) and to frames (B,4,3)."""
+    slopes = frames.requires_grad and torch.is_grad_enabled()
+    return torch.ops.diffreg.project(volume, frames, lens, pixels, columns, step, slopes, backend)[0]
 
 
-def _check(data: Tensor, cameras: list[Camera]) -> None:
-    if data.ndim != 5 or not data.is_floating_point() or not data.numel():
-        raise RegistrationError(
-            f"volume is {data.dtype} of shape {tuple(data.shape)}: give a floating (C, D, H, W) or (B, C, D, H, W)."
-        )
-    if not cameras or any(camera.size != cameras[0].size for camera in cameras):
-        raise RegistrationError(f"cameras of sizes {[c.size for c in cameras]}: give one or more of the same size.")
+@operator("diffreg::project")
+def _project(
+    volume: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    slopes: bool,
+    backend: str,
+) -> tuple[Tensor, Tensor]:
+    kernels = backends.kernels("project", backend, "projection", volume)
+    if kernels is not None:
+        return kernels.project(volume, frames, lens, pixels, columns, step, slopes)
+    image, sums = project_reference(volume.to(_wide(volume)), frames, lens, pixels, columns, step)
+    return image, sums.contiguous() if slopes else image.new_empty(0)
 
 
-def _listed(pixels: Tensor, rows: int, columns: int) -> Tensor:
-    if pixels.dtype == torch.bool:
-        if pixels.shape != (rows, columns):
-            raise RegistrationError(f"mask of shape {tuple(pixels.shape)} for an image of ({rows}, {columns}).")
-        return pixels.flatten().nonzero().flatten().int()
-    if pixels.ndim != 2 or pixels.shape[1] != 2 or pixels.is_floating_point():
-        raise RegistrationError(f"pixels are {pixels.dtype} of shape {tuple(pixels.shape)}: give (P, 2) integers.")
-    row, column = pixels.long().unbind(1)
-    if ((row < 0) | (row >= rows) | (column < 0) | (column >= columns)).any():
-        raise RegistrationError(f"pixels lie outside the image of ({rows}, {columns}): remove them.")
-    return (row * columns + column).int()
+@operator("diffreg::backproject")
+def _backproject(
+    image: Tensor,
+    slopes: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    shape: list[int],
+    backend: str,
+) -> Tensor:
+    kernels = backends.kernels("backproject", backend, "projection", image)
+    if kernels is not None:
+        return kernels.backproject(image, slopes, frames, lens, pixels, columns, step, shape)
+    return backproject_reference(image, slopes, frames, lens, pixels, columns, step, shape)
+
+
+@operator("diffreg::project_curve")
+def _curve(
+    volume: Tensor,
+    along: Tensor,
+    frames: Tensor,
+    lens: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    backend: str,
+) -> Tensor:
+    kernels = backends.kernels("project_curve", backend, "projection", volume, along)
+    curve = curve_reference if kernels is None else kernels.curve
+    return curve(volume.to(along.dtype), along, frames, lens, pixels, columns, step)
+
+
+@operator("diffreg::project_moments")
+def _moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: str) -> Tensor:
+    """Sums (B,3,6) over channels and pixels of grad (B,C,P) times sums (B,C,P,6) times one, column and row."""
+    kernels = backends.kernels("project_moments", backend, "projection", grad, sums)
+    return (moments_reference if kernels is None else kernels.moments)(grad, sums, pixels, columns)
+
+
+@_project.register_fake
+def _(volume, frames, lens, pixels, columns, step, slopes, backend):
+    size = (len(frames), volume.shape[1], len(pixels))
+    wide = _wide(volume)
+    return volume.new_empty(size, dtype=wide), volume.new_empty((*size, 6) if slopes else (0,), dtype=wide)
+
+
+@_backproject.register_fake
+def _(image, slopes, frames, lens, pixels, columns, step, shape, backend):
+    return image.new_empty(shape)
+
+
+@_curve.register_fake
+def _(volume, along, frames, lens, pixels, columns, step, backend):
+    return torch.empty_like(along)
+
+
+@_moments.register_fake
+def _(grad, sums, pixels, columns, backend):
+    return grad.new_empty(len(grad), 3, 6, dtype=torch.float64)
+
+
+def _setup_project(ctx, inputs, output):
+    volume, frames, lens, pixels, *rest = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(volume, frames, lens, pixels, output[1])
+    ctx.columns, ctx.step, ctx.sloped, ctx.backend = rest
+
+
+def _project_backward(ctx, grad_image, grad_sums):
+    volume, frames, lens, pixels, sums = ctx.saved_tensors
+    to_volume = to_frames = None
+    grad_sums = grad_sums if ctx.sloped else None
+    if grad_image is None and grad_sums is None:
+        return (None,) * 8
+    if ctx.needs_input_grad[0]:
+        rays = (frames, lens, pixels, ctx.columns, ctx.step, list(volume.shape), ctx.backend)
+        to_volume = torch.ops.diffreg.backproject(*_both(grad_image, grad_sums, sums), *rays).to(volume.dtype)
+    if ctx.needs_input_grad[1]:
+        if not ctx.sloped:
+            sums = torch.ops.diffreg.project(volume, frames, lens, pixels, ctx.columns, ctx.step, True, ctx.backend)[1]
+        if grad_image is not None:
+            to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, ctx.backend)
+        if grad_sums is not None:
+            rays = (frames, lens, pixels, ctx.columns, ctx.step, ctx.backend)
+            curved = _bend(volume, grad_sums, *rays)
+            to_frames = curved if to_frames is None else to_frames + curved
+    return to_volume, to_frames, None, None, None, None, None, None
+
+
+def _setup_backproject(ctx, inputs, output):
+    image, sums, frames, lens, pixels, *rest = inputs
+    ctx.save_for_backward(image, sums, frames, lens, pixels)
+    ctx.columns, ctx.step, _, ctx.backend = rest
+
+
+def _backproject_backward(ctx, grad):
+    """`backproject` is linear in image and sums: what reaches them is the projection of the incoming volume."""
+    image, sums, frames, lens, pixels = ctx.saved_tensors
+    rays = (lens, pixels, ctx.columns, ctx.step)
+    sloped = bool(sums.numel()) or ctx.needs_input_grad[2]
+    to_image, to_sums = torch.ops.diffreg.project(grad, frames, *rays, sloped, ctx.backend)
+    to_frames = None
+    if ctx.needs_input_grad[2]:
+        to_frames = _pull_back(image, to_sums, pixels, ctx.columns, ctx.backend)
+        if sums.numel():
+            to_frames = to_frames + _bend(grad, sums, frames, *rays, ctx.backend)
+    return to_image, to_sums if sums.numel() else torch.zeros_like(sums), to_frames, *[None] * 6
+
+
+def _setup_moments(ctx, inputs, output):
+    ctx.save_for_backward(*inputs[:3])
+    ctx.columns = inputs[3]
+
+
+def _moments_backward(ctx, grad):
+    weights, sums, pixels = ctx.saved_tensors
+    field = (steps_of(pixels, ctx.columns, grad.dtype).T @ grad)[:, None].to(sums.dtype)  # (B,1,P,6)
+    return (sums * field).sum(-1), weights[..., None] * field, None, None, None
+
+
+_project.register_autograd(_project_backward, setup_context=_setup_project)
+_backproject.register_autograd(_backproject_backward, setup_context=_setup_backproject)
+_moments.register_autograd(_moments_backward, setup_context=_setup_moments)
+
+
+def _wide(volume: Tensor) -> torch.dtype:
+    """The type of sums over a volume: voxels of 16 bits are added up as float32."""
+    return torch.float32 if volume.dtype in (torch.float16, torch.bfloat16) else volume.dtype
+
+
+def _both(image: Tensor | None, sums: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients to image and sums, where one of them may not have been asked for."""
+    if image is None:
+        image = sums.new_zeros(sums.shape[:-1])
+    return image, like.new_empty(0) if sums is None else sums
+
+
+def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: str) -> Tensor:
+    """Gradient (B,4,3) to source, first pixel, column step and row step, from A and B of every pixel."""
+    moments = torch.ops.diffreg.project_moments(grad, sums, pixels, columns, backend)
+    ends = moments[:, :, 3:]
+    return torch.cat([moments[:, :1, :3] - ends[:, :1], ends], 1)
+
+
+def _bend(
+    volume: Tensor, along: Tensor, frames: Tensor, lens, pixels, columns: int, step: float, backend: str
+) -> Tensor:
+    """Gradient (B,4,3) to the frames of the sums weighted by `along`."""
+    curved = torch.ops.diffreg.project_curve(volume, along, frames, lens, pixels, columns, step, backend)
+    return _pull_back(torch.ones_like(curved[..., 0]), curved, pixels, columns, backend)

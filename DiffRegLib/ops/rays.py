@@ -1,59 +1,11 @@
-"""From pose, camera and geometry to rays in voxel coordinates, in plain differentiable torch."""
+"""Rays from a source through the pixels of a detector: how long they are, and in which order they are followed."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
-
-from DiffRegLib.camera import Camera
-from DiffRegLib.errors import RegistrationError
-
-
-def frames_of(pose: Tensor, affine: Tensor, cameras: Sequence[Camera]) -> Tensor:
-    """Source, center of pixel (0,0), step to the next column and to the next row, in voxels: (B,4,3) float64.
-
-    pose: (4,4) or (B,4,4), places the volume in the world of the cameras; affine: (4,4) voxel to RAS mm.
-    One camera serves all poses and one pose all cameras. Differentiable to pose.
-    """
-    if pose.shape[-2:] != (4, 4) or pose.ndim not in (2, 3):
-        raise RegistrationError(f"pose has the shape {tuple(pose.shape)}: give (4, 4) or (B, 4, 4).")
-    device = pose.device
-    cells = affine.to(device, torch.float64)
-    if not _is_regular(affine):
-        raise RegistrationError("affine of the volume is singular or not finite: correct the image's geometry.")
-    pose = pose.double().reshape(-1, 4, 4)
-    if len(cameras) not in (1, len(pose)) and len(pose) != 1:
-        raise RegistrationError(f"{len(pose)} poses for {len(cameras)} cameras: give one pose a camera.")
-    local = torch.stack([_detector(camera) for camera in cameras]).to(device)
-    world = torch.stack([camera.pose.double() for camera in cameras]).to(device)
-    to_voxel = torch.linalg.inv(pose @ cells) @ world
-    return (to_voxel @ local)[:, :3].transpose(1, 2)
-
-
-def _is_regular(affine: Tensor) -> bool:
-    """Whether a (4,4) affine is finite and has a volume; in plain numbers, quicker than by torch."""
-    rows = affine.detach().tolist()
-    (a, b, c), (d, e, f), (g, h, i) = (row[:3] for row in rows[:3])
-    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-    return all(math.isfinite(n) for row in rows for n in row) and abs(determinant) > 1e-12
-
-
-def _detector(camera: Camera) -> Tensor:
-    """Source, first pixel, column step and row step in the camera's frame, as homogeneous columns (4,4)."""
-    (column, row), (across, down) = camera.center, camera.spacing
-    first = [-column * across, -row * down, camera.distance, 1.0]
-    steps = [[across, 0.0, 0.0, 0.0], [0.0, down, 0.0, 0.0]]
-    return torch.tensor([[0.0, 0.0, 0.0, 1.0], first, *steps], dtype=torch.float64).T
-
-
-def lenses_of(cameras: Sequence[Camera], device: torch.device) -> Tensor:
-    """What the length of a ray depends on: distance mm, pitch mm (column, row), principal point px; (B,5) float64."""
-    rows = [[camera.distance, *camera.spacing, *camera.center] for camera in cameras]
-    return torch.tensor(rows, dtype=torch.float64, device=device)
 
 
 def ray_lengths(lens: Tensor, row: Tensor, column: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ import torch
 from DiffRegLib.camera import AP, LATERAL, Camera, c_arm
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.methods.projective.live import LiveRadiographs
+from DiffRegLib.radiographs.live import LiveRadiographs
 from DiffRegLib.review.overlay import MODES, overlay, reduced
 from DiffRegLib.transforms import rigid
 

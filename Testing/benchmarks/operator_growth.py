@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.ops import Volume, project, splat
+from DiffRegLib.ops import splat
+from DiffRegLib.radiographs.projection import Volume, project
 
 
 def draw(path: Path) -> dict[str, float]:

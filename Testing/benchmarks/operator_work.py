@@ -24,7 +24,7 @@ GRID = (160, 160, 160)
 def ours_project(n: int, samples: int) -> tuple[Callable, Callable]:
     """Forward, and forward with the gradient to six pose parameters."""
     from DiffRegLib.camera import Camera
-    from DiffRegLib.ops import Volume, project
+    from DiffRegLib.radiographs.projection import Volume, project
 
     affine = torch.diag(torch.tensor([EXTENT / n] * 3 + [1.0], dtype=torch.float64))
     affine[:3, 3] = -(n - 1) / 2 * EXTENT / n

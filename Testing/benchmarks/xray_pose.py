@@ -48,8 +48,8 @@ def choose(host: Host, panel, count: int) -> None:
     import torch
     from live import cameras, patient
 
-    from DiffRegLib.methods.projective.carm import options_of
-    from DiffRegLib.ops import project
+    from DiffRegLib.radiographs.carm import options_of
+    from DiffRegLib.radiographs.projection import project
     from DiffRegLib.transforms import rigid
     from XRayPoseLib import carm
 

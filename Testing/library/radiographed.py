@@ -7,7 +7,7 @@ import torch
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import rigid
 
 CENTER = torch.tensor([10.0, -20.0, 5.0], dtype=torch.float64)

@@ -9,7 +9,7 @@ from DiffRegLib.camera import AP, LATERAL, Camera, c_arm, check_views, from_intr
 from DiffRegLib.camera.carm import relation, turned
 from DiffRegLib.camera.peers import DiffDrrView, from_diffdrr, from_nanodrr, to_diffdrr, to_nanodrr
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.ops import Volume, project
+from DiffRegLib.radiographs.projection import Volume, project
 from DiffRegLib.transforms import rigid
 
 ISOCENTER = torch.tensor([3.5, 129.8, 212.8], dtype=torch.float64)

@@ -10,9 +10,9 @@ from DiffRegLib.camera import Camera, c_arm, from_dicom, read_geometry, turned, 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.jobs.pose_start import read_cameras
-from DiffRegLib.methods.projective.attenuation import attenuation
-from DiffRegLib.methods.projective.xray import read_xray
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.projection import project
+from DiffRegLib.radiographs.xray import read_xray
 from DiffRegLib.transforms import rigid
 
 TAGS = {

@@ -16,8 +16,8 @@ from DiffRegLib.image import Image, read_image, write_image
 from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.worker import run_job
-from DiffRegLib.methods.projective.attenuation import attenuation
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import Affine, read_transform, rigid, write_transform
 
 CENTER = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
@@ -233,7 +233,7 @@ def test_bad_images_are_refused(in_process, scene, tmp_path, capsys):
 
 
 def test_drr_writes_line_integrals_and_a_geometry_that_pose_understands(scene, tmp_path, capsys):
-    from DiffRegLib.methods.projective.xray import read_xray
+    from DiffRegLib.radiographs.xray import read_xray
 
     out, geometry = tmp_path / "view.nii.gz", tmp_path / "view.json"
     pose = [str(v) for v in POSE]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.ops import Volume, available, last_backend, project, sample, splat
+from DiffRegLib.ops import available, last_backend, sample, splat
+from DiffRegLib.radiographs.projection import Volume, project
 
 needs_compiler = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: nothing to compile with"
@@ -46,7 +47,8 @@ import torch
 from DiffRegLib.camera import Camera
 from DiffRegLib.ops.kernels import launching, points_cuda as points, projection_cuda as projection
 from DiffRegLib.ops.projection_reference import backproject_reference, project_reference
-from DiffRegLib.ops.rays import frames_of, lenses_of, tiled
+from DiffRegLib.ops.rays import tiled
+from DiffRegLib.radiographs.projection import frames_of, lenses_of
 from DiffRegLib.ops.reference import gather_reference, splat_reference
 
 def launch(kernel, threads, rows, *arguments):

@@ -6,7 +6,7 @@ import torch
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import read_image
-from DiffRegLib.ops import Volume, project
+from DiffRegLib.radiographs.projection import Volume, project
 
 
 def arm(center, size):

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.ops import Volume, available, last_backend, project
-from DiffRegLib.ops.project_operator import project_rays
-from DiffRegLib.ops.rays import frames_of, lenses_of, tiled
+from DiffRegLib.ops import available, last_backend
+from DiffRegLib.ops.projection import project_rays
+from DiffRegLib.ops.rays import tiled
+from DiffRegLib.radiographs.projection import Volume, frames_of, lenses_of, project
 
 pytestmark = pytest.mark.skipif(not available("cpu"), reason="numba is not installed: only the reference can run")
 

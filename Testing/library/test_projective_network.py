@@ -11,7 +11,6 @@ from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, write_image
-from DiffRegLib.methods.projective.attenuation import attenuation
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, descend_images, deviation
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, pushed, standardized
@@ -28,7 +27,8 @@ from DiffRegLib.methods.projective.training import (
 from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.views import View, views_of
 from DiffRegLib.methods.projective.weights import read_weights, write_weights
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms.se3 import geodesic, perturbed, se3_exp
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,7 +7,7 @@ import torch
 
 from DiffRegLib.errors import Cancelled
 from DiffRegLib.methods.projective import PoseOptions, register
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import Affine, rigid
 from Testing.library.radiographed import CENTER, QUICK, attenuation, distance, far, near, patient, xray
 

@@ -39,7 +39,7 @@ def panel(host):
 @pytest.fixture
 def scene(panel):
     """A CT and an X-ray of which nothing is known."""
-    from DiffRegLib.methods.projective.imaging import CArmOptions
+    from DiffRegLib.radiographs.options import CArmOptions
 
     scene = xray.choose(panel)
     _write(panel, CArmOptions())

@@ -6,7 +6,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from DiffRegLib.methods.projective import hand  # noqa: E402
+from DiffRegLib.radiographs import hand  # noqa: E402
 from Testing.panels import xray_panel as xray  # noqa: E402
 from Testing.panels.xray_panel import CENTER, corner_error, parameters, pixel_at  # noqa: E402
 

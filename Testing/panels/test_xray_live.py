@@ -174,7 +174,7 @@ def shadow_of(point, settings):
 
 
 def test_small_pictures_while_moving_and_whole_ones_at_rest(host, panel, monkeypatch):
-    from DiffRegLib.methods.projective import live
+    from DiffRegLib.radiographs import live
 
     monkeypatch.setattr(live, "BUDGET", 1e-3)  # ms: as on a very slow computer
     size = (256, 256)

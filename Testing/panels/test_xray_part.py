@@ -42,8 +42,8 @@ def _expected(scene, names, pose=None, shift=(0, 0, 0)):
     import torch
 
     from DiffRegLib.image import Image
-    from DiffRegLib.methods.projective.attenuation import attenuation
-    from DiffRegLib.ops import project
+    from DiffRegLib.radiographs.attenuation import attenuation
+    from DiffRegLib.radiographs.projection import project
 
     values = slicer.util.arrayFromVolume(scene.ct)
     alone = np.where(np.roll(_inside(names), shift[::-1], axis=(0, 1, 2)), values, -1000.0).astype(np.float32)

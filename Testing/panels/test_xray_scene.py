@@ -115,7 +115,7 @@ def test_a_volume_that_is_loaded_does_not_cover_the_xray(host, panel, tmp_path):
 
 
 def test_other_c_arm_settings_move_the_detector(host, panel):
-    from DiffRegLib.methods.projective.carm import camera_of
+    from DiffRegLib.radiographs.carm import camera_of
 
     scene = xray.choose(panel)
     xray.go_live(host, panel)

@@ -40,7 +40,7 @@ class Scene:
     def _project(self, pose, view, **how):
         import torch
 
-        from DiffRegLib.ops import project
+        from DiffRegLib.radiographs.projection import project
 
         return project(self.volume, torch.as_tensor(np.array(pose)), self.cameras[view], **how)
 
@@ -58,7 +58,7 @@ def parameters(panel):
 
 def options(**changes):
     """How the X-rays were taken, with some settings changed; see `CArmOptions`."""
-    from DiffRegLib.methods.projective.imaging import CArmOptions
+    from DiffRegLib.radiographs.options import CArmOptions
 
     return CArmOptions(**{"distance": 1000.0, "isocenter_distance": 650.0, "pixel_width": 2.5} | changes)
 
@@ -71,8 +71,8 @@ def choose(panel, carms=None, size=SIZE, marks=()):
     import torch
 
     from DiffRegLib.image import Image
-    from DiffRegLib.methods.projective.attenuation import attenuation
-    from DiffRegLib.methods.projective.carm import camera_of
+    from DiffRegLib.radiographs.attenuation import attenuation
+    from DiffRegLib.radiographs.carm import camera_of
     from DiffRegLib.transforms import rigid
     from XRayPoseLib import carm, self_test
 

@@ -27,10 +27,10 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image, read_image
 from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
-from DiffRegLib.methods.projective.attenuation import attenuation
 from DiffRegLib.methods.projective.views import Radiograph
-from DiffRegLib.methods.projective.xray import Film, prepare
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.projection import project
+from DiffRegLib.radiographs.xray import Film, prepare
 from DiffRegLib.review.radiographs import RadiographPair, pose_overview
 from DiffRegLib.transforms import Affine
 

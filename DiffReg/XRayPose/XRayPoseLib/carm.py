@@ -10,12 +10,12 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.projective.imaging import NEEDED, CArmOptions
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.panel.option_parameters import from_parameter, label, parameter_name, to_parameter
 from DiffRegLib.mrml.seen import name_of
 from DiffRegLib.mrml.xray.seen_film import size_of
 from DiffRegLib.options import from_dict, option_fields
+from DiffRegLib.radiographs.options import NEEDED, CArmOptions
 from XRayPoseLib.parameters import xrays
 
 PRESETS = {
@@ -66,7 +66,7 @@ def cameras(parameters: Any) -> list[Any]:
     """The cameras of the chosen X-rays; raises RegistrationError that names what is missing. Needs torch."""
     import torch
 
-    from DiffRegLib.methods.projective.carm import camera_of
+    from DiffRegLib.radiographs.carm import camera_of
 
     center = torch.from_numpy(center_of(parameters.ct))
     return [
@@ -117,8 +117,8 @@ def from_dicom(parameters: Any) -> list[str]:
     import torch
 
     from DiffRegLib.camera import from_dicom as camera_from_dicom
-    from DiffRegLib.methods.projective.carm import options_of
     from DiffRegLib.mrml.xray.film import dicom_tags
+    from DiffRegLib.radiographs.carm import options_of
 
     center, faults = torch.from_numpy(center_of(parameters.ct)), []
     for number, node in xrays(parameters):
@@ -139,7 +139,7 @@ def from_file(parameters: Any, path: str | Path) -> Any:
     import torch
 
     from DiffRegLib.camera import read_geometry
-    from DiffRegLib.methods.projective.carm import options_of
+    from DiffRegLib.radiographs.carm import options_of
 
     center, chosen = torch.from_numpy(center_of(parameters.ct)), xrays(parameters)
     placements = read_geometry(path, [size_of(node) for _number, node in chosen])

@@ -8,9 +8,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from DiffRegLib.methods.projective.imaging import CArmOptions
 from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
 from DiffRegLib.options import option_fields
+from DiffRegLib.radiographs.options import CArmOptions
 from XRayPoseLib import carm, landmarks, measures
 from XRayPoseLib.parameters import CARMS, ELSEWHERE, METHOD, VIEWS, xrays
 from XRayPoseLib.pose_form import tooltips

@@ -57,8 +57,8 @@ def solve(parameters: Any, camera: Any) -> Any:
     """The library's `LandmarkPose` of the pairs, for the camera of X-ray 1; raises RegistrationError. Needs torch."""
     import torch
 
-    from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
     from DiffRegLib.mrml.xray.detector import seen_pixel
+    from DiffRegLib.radiographs.landmarks import pose_from_landmarks
 
     if reason := why_not(parameters):
         raise RegistrationError(reason)

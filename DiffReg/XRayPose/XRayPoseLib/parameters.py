@@ -9,9 +9,9 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
 
-from DiffRegLib.methods.projective.imaging import CArmOptions, ImagingOptions
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.mrml.panel.option_parameters import with_options
+from DiffRegLib.radiographs.options import CArmOptions, ImagingOptions
 
 VIEWS = (1, 2)
 CARMS = {f"view_{number}": CArmOptions for number in VIEWS}

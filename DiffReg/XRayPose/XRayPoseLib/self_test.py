@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from DiffRegLib.methods.projective.imaging import CArmOptions
+from DiffRegLib.radiographs.options import CArmOptions
 from XRayPoseLib import carm
 
 SIZE, VOXEL = 48, 4.0  # voxels along an axis, mm
@@ -21,9 +21,9 @@ def choose(parameters: Any) -> np.ndarray:
     import torch
 
     from DiffRegLib.image import Image
-    from DiffRegLib.methods.projective.attenuation import attenuation
-    from DiffRegLib.methods.projective.carm import camera_of
-    from DiffRegLib.ops import project
+    from DiffRegLib.radiographs.attenuation import attenuation
+    from DiffRegLib.radiographs.carm import camera_of
+    from DiffRegLib.radiographs.projection import project
     from DiffRegLib.transforms import rigid
 
     hounsfield = body()

@@ -98,10 +98,10 @@ class Session:
 
     def _prepare(self) -> tuple[Any, ...]:
         """Everything that can fail, before anything in the scene changes."""
-        from DiffRegLib.methods.projective.imaging import ImagingOptions
-        from DiffRegLib.methods.projective.xray import prepare
         from DiffRegLib.mrml.xray.film import film_of
         from DiffRegLib.options import from_dict
+        from DiffRegLib.radiographs.options import ImagingOptions
+        from DiffRegLib.radiographs.xray import prepare
 
         imaging = from_dict(ImagingOptions, read_options(self.parameters, METHOD)["imaging"])
         cameras = carm.cameras(self.parameters)

@@ -84,8 +84,8 @@ def attenuation_of(parameters: Any, imaging: Any) -> Any:
 
     imaging: `ImagingOptions`.
     """
-    from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield, keep_only
     from DiffRegLib.mrml.convert import to_image
+    from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield, keep_only
 
     ct = to_image(own_volume(parameters.ct))
     check_hounsfield(ct, name_of(parameters.ct))

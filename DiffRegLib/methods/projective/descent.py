@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib import ops
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.gauss_newton import Problem
 from DiffRegLib.methods.projective.motion import RADIUS, moved
 from DiffRegLib.methods.projective.options import PoseOptions
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.similarity import gradient_ncc, ncc, negative_mse, patch_ncc
 
 MEMORY = 10  # losses of which the deviation tells whether to stop
@@ -51,7 +51,7 @@ class Loss:
 
     def _render(self, camera, poses: Tensor) -> Tensor:
         renderer = self.problem.renderer
-        return ops.project(renderer.volume, poses, camera, renderer.step)[:, 0]
+        return project(renderer.volume, poses, camera, renderer.step)[:, 0]
 
     def _compare(self, match, target: Tensor, images: Tensor) -> Tensor:
         return self._measure(match.features(images), target, match.mask, **self._patches)

@@ -15,8 +15,6 @@ import DiffRegLib
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image
-from DiffRegLib.methods.device import choose_device, peak_memory_mb
-from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.learned import Guide
 from DiffRegLib.methods.projective.motion import turn_degrees
@@ -28,8 +26,10 @@ from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.methods.projective.verdict import judge
 from DiffRegLib.methods.projective.views import Radiograph, views_of
 from DiffRegLib.methods.registration import Progress, Provenance
+from DiffRegLib.ops.device import choose_device, peak_memory_mb
 from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.options import to_dict, validate
+from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield
 from DiffRegLib.transforms import Affine
 
 DENSE = 1.0  # a mm; no tissue or metal attenuates X-rays by more, and no CT in HU stays below

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from DiffRegLib.methods.projective.match import Match, Residual
 from DiffRegLib.methods.projective.motion import moved, twists
-from DiffRegLib.methods.projective.renderer import Renderer
+from DiffRegLib.radiographs.renderer import Renderer
 
 DAMPING = 1e-3
 MOST_DAMPING = 1e3

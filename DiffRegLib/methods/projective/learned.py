@@ -13,7 +13,6 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
-from DiffRegLib.methods.device import choose_device
 from DiffRegLib.methods.projective.network import (
     RADIUS,
     UNIT,
@@ -21,8 +20,10 @@ from DiffRegLib.methods.projective.network import (
     pushed,
     standardized,
 )
-from DiffRegLib.methods.projective.views import Radiograph, pooled, views_of
+from DiffRegLib.methods.projective.views import Radiograph, views_of
 from DiffRegLib.methods.projective.weights import read_weights
+from DiffRegLib.ops.device import choose_device
+from DiffRegLib.radiographs.resolution import pooled
 
 if TYPE_CHECKING:
     from DiffRegLib.methods.projective.clock import Watch

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
-from DiffRegLib.methods.projective.attenuation import WATER
 from DiffRegLib.methods.projective.training_options import NetworkOptions
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import WATER
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms.se3 import perturbed
 
 RADIUS = 100.0  # mm from the center at which a turn counts as the way of a point

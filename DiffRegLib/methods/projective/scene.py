@@ -7,13 +7,14 @@ from typing import NamedTuple
 import torch
 
 from DiffRegLib.image import Image
-from DiffRegLib.methods.projective.attenuation import WATER
 from DiffRegLib.methods.projective.gauss_newton import Problem
 from DiffRegLib.methods.projective.match import Kind, Match
 from DiffRegLib.methods.projective.options import PoseOptions
-from DiffRegLib.methods.projective.renderer import Renderer
-from DiffRegLib.methods.projective.views import COARSE, View, pixel_at, pooled
-from DiffRegLib.ops.projection import default_step
+from DiffRegLib.methods.projective.views import View
+from DiffRegLib.radiographs.attenuation import WATER
+from DiffRegLib.radiographs.projection import default_step
+from DiffRegLib.radiographs.renderer import Renderer
+from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
 FINER = 2.0  # times the default step's samples; fine structure shows the samples as ripples along the depth
 

@@ -11,7 +11,7 @@ from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.network import standardized
 from DiffRegLib.methods.projective.training_options import TrainingOptions
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms.se3 import perturbed
 
 TISSUE = 0.25  # by which the attenuation of bone, and of the rest, varies

@@ -20,11 +20,9 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
-from DiffRegLib.methods.device import choose_device
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork
 from DiffRegLib.methods.projective.simulation import Simulator
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
-from DiffRegLib.methods.projective.views import pooled
 from DiffRegLib.methods.projective.weights import (
     build,
     optimizer_tensors,
@@ -35,7 +33,9 @@ from DiffRegLib.methods.projective.weights import (
     write_whole,
 )
 from DiffRegLib.methods.registration import Progress
+from DiffRegLib.ops.device import choose_device
 from DiffRegLib.options import to_dict, validate
+from DiffRegLib.radiographs.resolution import pooled
 from DiffRegLib.transforms.se3 import geodesic
 
 CHECKPOINT, TRACE = "checkpoint.safetensors", "trace.csv"

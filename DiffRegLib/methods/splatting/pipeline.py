@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from DiffRegLib import __version__
-from DiffRegLib.methods.device import choose_device, peak_memory_mb
 from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration
 from DiffRegLib.methods.splatting.attempt import Attempt, Start
 from DiffRegLib.methods.splatting.checks import check_landmarks, check_options, comparable
 from DiffRegLib.methods.splatting.initialize import further_affines, initial_affine
 from DiffRegLib.methods.splatting.optimize import FIT_ITERATIONS
 from DiffRegLib.methods.splatting.options import SplattingOptions
+from DiffRegLib.ops.device import choose_device, peak_memory_mb
 from DiffRegLib.options import to_dict
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Transform

@@ -10,10 +10,10 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.camera.dicom import TAGS
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.projective.xray import RELATION, RELATION_SIGN, Film, read_xray
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.seen import name_of
 from DiffRegLib.mrml.xray.seen_film import UIDS, check_film
+from DiffRegLib.radiographs.xray import RELATION, RELATION_SIGN, Film, read_xray
 
 
 def film_of(node: Any, tags: bool = True) -> Film:

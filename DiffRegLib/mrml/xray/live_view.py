@@ -11,12 +11,12 @@ import qt
 import slicer
 
 from DiffRegLib.image import Image
-from DiffRegLib.methods.projective.live import LiveRadiographs
-from DiffRegLib.methods.projective.xray import XRay
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.xray.bones import Bones
 from DiffRegLib.mrml.xray.layout import COLORS, SLICES, VIEWS
 from DiffRegLib.mrml.xray.xray_view import XRayView
+from DiffRegLib.radiographs.live import LiveRadiographs
+from DiffRegLib.radiographs.xray import XRay
 
 REST_MS = 150  # without a change after which the CT counts as resting
 SHORTEST = 0.01  # seconds between two moving pictures; what comes sooner waits for the event loop

@@ -10,9 +10,9 @@ import slicer
 import torch
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.methods.projective import hand
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.xray.detector import seen_pixel
+from DiffRegLib.radiographs import hand
 
 FIRST = 10.0  # priority over the view's own interactor style
 DEGREES_A_WIDTH = 120.0  # turned by a drag over the whole width of the image

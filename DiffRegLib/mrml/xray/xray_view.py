@@ -10,12 +10,12 @@ import slicer
 import vtk
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.methods.projective.xray import XRay
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.xray.beam import Beam
 from DiffRegLib.mrml.xray.detector import show_detector, slice_to_ras
 from DiffRegLib.mrml.xray.layout import composite_of, slice_node
 from DiffRegLib.mrml.xray.pictures import GRAY, RED, Picture
+from DiffRegLib.radiographs.xray import XRay
 from DiffRegLib.review.overlay import display, overlay, reduced
 
 HELD = 1e-3  # mm by which the slice may leave the detector, on which alone there is something to see

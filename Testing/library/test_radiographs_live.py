@@ -9,9 +9,9 @@ import torch
 from DiffRegLib.camera import LATERAL, c_arm
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image, read_image
-from DiffRegLib.methods.projective.attenuation import attenuation
-from DiffRegLib.methods.projective.live import BUDGET, WIDTHS, LiveRadiographs, Pace
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.live import BUDGET, WIDTHS, LiveRadiographs, Pace
+from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import rigid
 
 EYE = np.eye(4)

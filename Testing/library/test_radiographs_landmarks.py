@@ -5,7 +5,7 @@ import torch
 
 from DiffRegLib.camera import AP, c_arm
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.projective.landmarks import pose_from_landmarks
+from DiffRegLib.radiographs.landmarks import pose_from_landmarks
 from DiffRegLib.transforms import Affine, rigid
 
 ISOCENTER = torch.tensor([3.5, 129.8, 212.8], dtype=torch.float64)

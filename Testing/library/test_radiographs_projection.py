@@ -7,7 +7,8 @@ import torch
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.ops import Volume, default_step, last_backend, project
+from DiffRegLib.ops import last_backend
+from DiffRegLib.radiographs.projection import Volume, default_step, project
 
 STILL = torch.eye(4, dtype=torch.float64)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from DiffRegLib.camera import Camera, c_arm
-from DiffRegLib.methods.projective.hand import NEAREST, deeper, shifted, spun, turned
+from DiffRegLib.radiographs.hand import NEAREST, deeper, shifted, spun, turned
 from DiffRegLib.transforms import rigid
 
 CENTER = torch.tensor([12.0, -30.0, 85.0], dtype=torch.float64)

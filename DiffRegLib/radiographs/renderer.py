@@ -9,8 +9,8 @@ from torch import Tensor
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
-from DiffRegLib.ops.projection import default_step
-from DiffRegLib.ops.rays import frames_of, lenses_of, scan_of
+from DiffRegLib.ops.rays import scan_of
+from DiffRegLib.radiographs.projection import default_step, frames_of, lenses_of
 
 BATCH = 2**21  # pixels that are rendered at a time
 

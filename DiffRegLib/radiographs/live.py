@@ -13,11 +13,11 @@ from torch import Tensor
 from DiffRegLib.camera import Camera, misplaced
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
-from DiffRegLib.methods.device import choose_device
-from DiffRegLib.methods.projective.attenuation import WATER, body_points
-from DiffRegLib.methods.projective.renderer import Renderer
-from DiffRegLib.methods.projective.views import COARSE, pixel_at, pooled
+from DiffRegLib.ops.device import choose_device
 from DiffRegLib.ops.threads import one_thread
+from DiffRegLib.radiographs.attenuation import WATER, body_points
+from DiffRegLib.radiographs.renderer import Renderer
+from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
 STILL, FIRST = 512, 256  # pixels side by side in a picture at rest at most, and in the first one that moves
 WIDTHS = (512, 448, 384, 320, 256, 224, 192, 160, 128, 96, 64)  # of pictures that move

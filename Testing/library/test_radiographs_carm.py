@@ -8,8 +8,8 @@ import torch
 
 from DiffRegLib.camera import c_arm
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.projective.carm import camera_of, missing, options_of
-from DiffRegLib.methods.projective.imaging import CArmOptions
+from DiffRegLib.radiographs.carm import camera_of, missing, options_of
+from DiffRegLib.radiographs.options import CArmOptions
 
 CENTER = torch.tensor([3.5, 130.0, 212.0], dtype=torch.float64)
 TYPED = CArmOptions(distance=1020.0, isocenter_distance=620.0, pixel_width=1.46)

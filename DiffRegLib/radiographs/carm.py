@@ -10,7 +10,7 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.camera.carm import positioner_rotation
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.projective.imaging import NEEDED, CArmOptions
+from DiffRegLib.radiographs.options import NEEDED, CArmOptions
 
 FRONTAL = torch.tensor([[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
 """Rows: the directions of columns, rows and beam of a frontal view, RAS."""

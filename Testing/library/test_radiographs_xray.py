@@ -8,10 +8,10 @@ from DiffRegLib.camera import c_arm, read_geometry
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, read_image
-from DiffRegLib.methods.projective.attenuation import attenuation, check_hounsfield, keep_only
-from DiffRegLib.methods.projective.field import field_of_view
-from DiffRegLib.methods.projective.xray import Film, prepare, read_xray
-from DiffRegLib.ops import project
+from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield, keep_only
+from DiffRegLib.radiographs.field import field_of_view
+from DiffRegLib.radiographs.projection import project
+from DiffRegLib.radiographs.xray import Film, prepare, read_xray
 
 SIZE = (96, 120)
 CAMERA = c_arm([0.0, 0, 0], 1000.0, 600.0, (3.0, 3.0), SIZE)
