@@ -7,9 +7,9 @@ MICCAI 2020.
 from typing import Any
 
 from DiffRegLib.methods.method import Input, Method, Training
-from DiffRegLib.methods.projective.imaging import ImagingOptions, ViewOptions
 from DiffRegLib.methods.projective.options import PoseOptions, StartOptions
 from DiffRegLib.methods.projective.training_options import NetworkOptions, OrganOptions, TrainingOptions
+from DiffRegLib.radiographs.options import ImagingOptions, ViewOptions
 
 __all__ = ["METHOD", "PoseOptions", "PoseRegistration", "register"]
 
