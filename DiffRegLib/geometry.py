@@ -95,6 +95,14 @@ class Geometry(Lattice):
         affine[:3, 3] = (low + high) / 2 - (size - 1) / 2 * spacing
         return cls(tuple(int(n) for n in size.flip(0)), affine)
 
+    def covering(self, points: Tensor) -> Geometry:
+        """The same lattice, its voxels where they are, cut or extended to the box of (N, 3) points, RAS mm."""
+        index = self.to_voxel(points.double().cpu())
+        low, high = torch.floor(index.amin(0) + 0.5 + 1e-6), torch.ceil(index.amax(0) - 0.5 - 1e-6)
+        affine = self.affine.clone()
+        affine[:3, 3] = self.to_world(low)
+        return Geometry(tuple(int(n) for n in (high - low + 1).clamp(min=1).flip(0)), affine)
+
     def resized(self, spacing: float) -> Geometry:
         """The grid that fills the same box, to less than a voxel, with voxels of about `spacing` mm."""
         factor = spacing / self.spacing

@@ -15,7 +15,9 @@ from DiffRegLib.transforms import BSpline, Composite, DisplacementField, Transfo
 SLAB = 1 << 19
 """Voxels analyzed at a time: bounds the memory."""
 MOST_VOXELS = 1 << 27
-"""Voxels of a map; a finer grid is coarsened, and the review says so."""
+"""Voxels of a map; a finer grid is coarsened."""
+SPLINE_STEPS = 3
+"""Voxels between two controls of a cubic spline."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +49,9 @@ def analyze(transform: Transform, geometry: Lattice, inverse: Transform | None =
     Raises RegistrationError where the grid is flat: a Jacobian needs two voxels along each axis.
     """
     if min(geometry.shape) < 2:
-        raise RegistrationError(f"The Jacobian needs two voxels along each axis, not {geometry.shape}: use a finer grid.")
+        raise RegistrationError(
+            f"The Jacobian needs two voxels along each axis, not {geometry.shape}: use a finer grid."
+        )
     depth, height, width = geometry.shape
     maps = [torch.empty(1, depth, height, width) for _ in range(3 if inverse is not None else 2)]
     at_once = max(1, SLAB // (height * width))
@@ -65,25 +69,27 @@ def analyze(transform: Transform, geometry: Lattice, inverse: Transform | None =
 
 
 def own_grid(transform: Transform, like: Lattice) -> Geometry:
-    """The grid on which nothing of a transform is missed: that of `like`, refined to the transform's own spacing.
+    """A grid over the box of `like` on which nothing of a transform is missed.
 
-    Never coarser than `like`, but where it would have more than 2^27 voxels.
+    It is `like` itself, or the nodes of the finest field in the transform where these are denser: between them it is
+    linear. Where that would have more than 2^27 voxels it is coarser.
     """
-    spacing = min([float(like.spacing.min()), *_own_spacings(transform)])
     geometry = Geometry(like.shape, like.affine)
-    finer = geometry if spacing > 0.999 * float(like.spacing.max()) else geometry.resized(spacing)
-    volume = float(finer.size.prod()) * float(finer.spacing.prod())
-    least = (volume / MOST_VOXELS) ** (1 / 3)
-    return finer if float(finer.size.prod()) <= MOST_VOXELS else geometry.resized(least)
+    fields = [part.image for part in _parts(transform) if isinstance(part, DisplacementField)]
+    splines = [part.image for part in _parts(transform) if isinstance(part, BSpline)]
+    finest = min(fields, key=lambda image: float(image.spacing.min()), default=None)
+    if finest is not None and float(finest.spacing.min()) < 0.999 * float(like.spacing.min()):
+        geometry = finest.geometry.covering(like.corners())
+    elif splines:
+        spacing = min(float(image.spacing.min()) / SPLINE_STEPS for image in splines)
+        geometry = geometry.resized(spacing) if spacing < 0.999 * float(like.spacing.min()) else geometry
+    voxels = float(geometry.size.prod())
+    volume = voxels * float(geometry.spacing.prod())
+    return geometry if voxels <= MOST_VOXELS else geometry.resized((volume / MOST_VOXELS) ** (1 / 3))
 
 
-def _own_spacings(transform: Transform) -> list[float]:
-    """mm between the nodes of each part that lives on a grid; of a cubic spline, a third of that of its controls."""
-    if isinstance(transform, Composite):
-        return [spacing for part in transform.transforms for spacing in _own_spacings(part)]
-    if getattr(transform, "image", None) is None:
-        return []
-    return [float(transform.image.spacing.min()) / (3 if isinstance(transform, BSpline) else 1)]
+def _parts(transform: Transform) -> tuple[Transform, ...]:
+    return transform.transforms if isinstance(transform, Composite) else (transform,)
 
 
 def _shift(transform: Transform, geometry: Lattice, low: int, high: int) -> Tensor:
@@ -100,7 +106,7 @@ def same_grid(a: Lattice, b: Lattice) -> bool:
 
 
 def _slices(geometry: Lattice, low: int, high: int) -> Tensor:
-    """(high - low, H, W, 3) float64 RAS mm of the voxel centers of some slices: float32 would blur their differences."""
+    """(high - low, H, W, 3) float64 RAS mm of the voxel centers of some slices; float32 would blur differences."""
     _, height, width = geometry.shape
     k, j, i = torch.meshgrid(torch.arange(low, high), torch.arange(height), torch.arange(width), indexing="ij")
     return geometry.to_world(torch.stack((i, j, k), -1).double())

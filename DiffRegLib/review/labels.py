@@ -8,7 +8,6 @@ from torch import Tensor
 
 from DiffRegLib.image import Image
 
-
 TABLE = 1 << 22
 """The widest range of label values that is looked up in a table rather than sorted."""
 

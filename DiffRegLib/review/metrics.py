@@ -15,10 +15,11 @@ from DiffRegLib.transforms import Transform
 
 @dataclasses.dataclass(frozen=True)
 class ErrorSummary:
-    """A set of distances in mm."""
+    """A set of distances in mm; `sd` is their standard deviation about the mean."""
 
     count: int
     mean: float
+    sd: float
     median: float
     p90: float
     max: float
@@ -29,7 +30,8 @@ class ErrorSummary:
         d = distances.detach().double().flatten().cpu()
         if not len(d):
             raise RegistrationError("There is no distance to summarize: give at least one point.")
-        return cls(len(d), float(d.mean()), float(d.quantile(0.5)), float(d.quantile(0.9)), float(d.max()))
+        spread = float(d.std(correction=0))
+        return cls(len(d), float(d.mean()), spread, float(d.quantile(0.5)), float(d.quantile(0.9)), float(d.max()))
 
     def to_dict(self) -> dict[str, float]:
         return dataclasses.asdict(self)

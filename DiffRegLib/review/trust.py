@@ -47,7 +47,9 @@ class Trust:
 
     def sentence(self) -> str:
         """What a person must know of it, in one sentence."""
-        words = f"The field is supported within {self.reach:g} mm of {self.drivers} ({100 * self.share:.0f} % of the image)"
+        words = (
+            f"The field is supported within {self.reach:g} mm of {self.drivers} ({100 * self.share:.0f} % of the image)"
+        )
         if self.similarity is not None:
             inside = self._mean(self.similarity, True)
             if not np.isnan(inside):

@@ -46,7 +46,7 @@ def test_error_of_a_translation_is_its_length():
 
 def test_summary_of_the_numbers_0_to_100():
     summary = ErrorSummary.of(torch.arange(101.0).flip(0))
-    assert summary == ErrorSummary(count=101, mean=50.0, median=50.0, p90=90.0, max=100.0)
+    assert summary == ErrorSummary(count=101, mean=50.0, sd=math.sqrt(850), median=50.0, p90=90.0, max=100.0)
 
 
 def test_landmarks_that_do_not_pair_are_refused():
