@@ -1,4 +1,4 @@
-"""Images in patient space: a tensor with the affine from voxel index (i, j, k) to RAS mm; their files."""
+"""Images in patient space: a tensor with the affine from voxel index (i, j, k) to RAS mm."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from DiffRegLib.geometry import LPS, Geometry, Lattice, checked_affine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     import SimpleITK
 
 
@@ -33,9 +34,10 @@ SKEW = 1e-3
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Image(Lattice):
-    """`data` (C, D, H, W) float32 on a grid; `affine` (4, 4) float64 from voxel index (i, j, k) to RAS mm.
+    """`data` (C, D, H, W) on a grid; `affine` (4, 4) float64 from voxel index (i, j, k) to RAS mm.
 
-    Label maps hold whole numbers. Raises `RegistrationError` for another number of dimensions or a singular affine.
+    Intensities are float32; labels are integers, a channel a layer. Raises `RegistrationError` for another number of
+    dimensions or a singular affine.
     """
 
     data: Tensor
@@ -76,15 +78,17 @@ class Image(Lattice):
         Beyond the box that the voxels fill the value is `outside`, or that of the nearest border voxel; in the outer
         half voxel it is the border voxel's, as in ITK.
         """
-        normalized = self.normalize(world.to(self.device)).reshape(-1, 3).to(self.data.dtype)
+        data = self.data if self.data.is_floating_point() else self.data.float() if mode == "linear" else self.data
+        kind = data.dtype if data.is_floating_point() else torch.float32
+        normalized = self.normalize(world.to(self.device)).reshape(-1, 3).to(kind)
         if mode == "nearest":
             values = self._nearest(normalized)
         else:
             limit = 1 - 1 / self.size.to(normalized)
             clamped = torch.minimum(torch.maximum(normalized, -limit), limit)
-            values = ops.sample(self.data[None], clamped[None])[0]
+            values = ops.sample(data[None], clamped[None])[0]
         if outside != "border":
-            values = torch.where((normalized.abs() <= 1).all(-1), values, torch.full_like(values, float(outside)))
+            values = torch.where((normalized.abs() <= 1).all(-1), values, torch.full_like(values, outside))
         return values.reshape(self.channels, *world.shape[:-1])
 
     def _nearest(self, normalized: Tensor) -> Tensor:
@@ -110,47 +114,6 @@ class Image(Lattice):
             points = like.to_world(torch.stack(index, -1).float()).to(self.device)
             slabs.append(self.sample(transform(points) if transform else points, mode, outside))
         return Image(torch.cat(slabs, 1), like.affine)
-
-
-def read_image(path: str | Path) -> Image:
-    """Reads NIfTI, NRRD, MHA and whatever else SimpleITK reads, or the DICOM series in a folder.
-
-    Raises `RegistrationError` that names the file when it is missing, cut off, not 3D, not finite or without geometry.
-    """
-    itk = _read_itk(Path(path))
-    try:
-        image = from_itk(itk)
-    except RegistrationError as error:
-        raise RegistrationError(f"{path}: {error}") from None
-    if not image.data.isfinite().all():
-        raise _not_finite(Path(path))
-    return image
-
-
-def _read_itk(path: Path) -> SimpleITK.Image:
-    import SimpleITK as sitk
-
-    if not path.exists():
-        raise RegistrationError(f"{path} does not exist: check the path.")
-    try:
-        image = sitk.ReadImage(_series_files(path) if path.is_dir() else str(path))
-    except RuntimeError:
-        raise RegistrationError(
-            f"{path} cannot be read as an image: it is truncated, damaged or of another format."
-        ) from None
-    check_nifti(path, image)
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() == 2:
-        image = sitk.JoinSeries(image)
-    if image.GetDimension() != 3:
-        raise RegistrationError(f"{path} has {image.GetDimension()} dimensions: give one 3D volume.")
-    codes = [image.GetMetaData(key) for key in ("qform_code", "sform_code") if image.HasMetaDataKey(key)]
-    if codes and all(code.strip() == "0" for code in codes):
-        raise RegistrationError(
-            f"{path} has no geometry (qform and sform are unset): set them to the scanner's coordinates."
-        )
-    return image
 
 
 def check_nifti(path: Path, image: SimpleITK.Image) -> None:
@@ -186,35 +149,18 @@ def _not_finite(path: Path) -> RegistrationError:
     return RegistrationError(f"{path} holds NaN or infinite voxels: replace them, for instance by 0 or by air.")
 
 
-def _series_files(folder: Path) -> list[str]:
-    import SimpleITK as sitk
-
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        found = "no DICOM series" if not series else f"{len(series)} DICOM series"
-        raise RegistrationError(f"{folder} holds {found}: give a folder with exactly one.")
-    return list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
-
-
-def write_image(image: Image, path: str | Path, dtype: str = "float32") -> None:
-    """Writes all channels with numpy's `dtype`, in the format that the extension names."""
-    import SimpleITK as sitk
-
-    try:
-        sitk.WriteImage(to_itk(image, dtype), str(path), useCompression=True)
-    except RuntimeError:
-        raise RegistrationError(
-            f"{path} cannot be written: check folder, permission, disk space and extension."
-        ) from None
-
-
 def from_itk(image: SimpleITK.Image) -> Image:
-    """A 3D SimpleITK image (LPS) as an `Image` (RAS); vector components become channels, unchanged."""
+    """A 3D SimpleITK image (LPS) as an `Image` (RAS) of float32; vector components become channels, unchanged."""
     import numpy as np
     import SimpleITK as sitk
 
     data = sitk.GetArrayFromImage(image).astype(np.float32)
     data = np.moveaxis(data, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else data[None]
+    return Image(torch.from_numpy(np.ascontiguousarray(data)), from_itk_grid(image))
+
+
+def from_itk_grid(image: SimpleITK.Image) -> Tensor:
+    """(4, 4) float64 from voxel index to RAS mm; raises `RegistrationError` where the axes are not at right angles."""
     affine = torch.eye(4, dtype=torch.float64)
     spacing = torch.tensor(image.GetSpacing(), dtype=torch.float64)
     axes = torch.tensor(image.GetDirection(), dtype=torch.float64).reshape(3, 3)
@@ -222,7 +168,7 @@ def from_itk(image: SimpleITK.Image) -> Image:
         raise RegistrationError("its axes are not at right angles: resample it to a grid with right angles.")
     affine[:3, :3] = axes * spacing
     affine[:3, 3] = torch.tensor(image.GetOrigin(), dtype=torch.float64)
-    return Image(torch.from_numpy(np.ascontiguousarray(data)), LPS @ affine)
+    return LPS @ affine
 
 
 def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
@@ -232,8 +178,7 @@ def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
 
     data = image.data.detach().cpu().numpy()
     if np.issubdtype(np.dtype(dtype), np.integer):
-        limits = np.iinfo(dtype)
-        data = np.clip(np.rint(data), limits.min, limits.max)
+        data = _clipped(data, np.iinfo(dtype))
     data = data.astype(dtype)
     several = image.channels > 1
     itk = sitk.GetImageFromArray(
@@ -245,3 +190,13 @@ def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
     itk.SetOrigin(affine[:3, 3].tolist())
     itk.SetDirection((affine[:3, :3] / spacing).flatten().tolist())
     return itk
+
+
+def _clipped(data: np.ndarray, limits: np.iinfo) -> np.ndarray:
+    """Whole numbers within the limits of an integer type."""
+    import numpy as np
+
+    if np.issubdtype(data.dtype, np.floating):
+        return np.clip(np.rint(data), limits.min, limits.max)
+    own = np.iinfo(data.dtype)
+    return np.clip(data, max(limits.min, own.min), min(limits.max, own.max))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from DiffRegLib.cli.pose import check_file, start_of
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs.kinds import check_input
+from DiffRegLib.files.kinds import check_input
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments
 from DiffRegLib.radiographs.options import ViewOptions, VolumeOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from DiffRegLib.cli.parser import add_pairs
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs.kinds import check_input
+from DiffRegLib.files.kinds import check_input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,9 +56,8 @@ _FILES = {
 
 def _measure(given: argparse.Namespace) -> dict:
     from DiffRegLib.cli.warp import read_pair
-    from DiffRegLib.image import read_image
+    from DiffRegLib.files import read_labels, read_landmarks
     from DiffRegLib.jobs.measures import check_landmarks, manageable
-    from DiffRegLib.points.io import read_landmarks
     from DiffRegLib.review.metrics import inverse_consistency
     from DiffRegLib.review.report import measure
 
@@ -68,7 +67,7 @@ def _measure(given: argparse.Namespace) -> dict:
         landmarks = (read_landmarks(given.fixed_landmarks), read_landmarks(given.moving_landmarks))
         check_landmarks(landmarks, given.fixed_landmarks, given.moving_landmarks)
     if given.fixed_labels:
-        labels = (read_image(given.fixed_labels), read_image(given.moving_labels))
+        labels = (read_labels(given.fixed_labels), read_labels(given.moving_labels))
     geometry = manageable(_geometry(given, transform, landmarks, labels))
     metrics = measure(transform, geometry, landmarks, labels).to_dict()
     if inverse is not None:
@@ -83,7 +82,7 @@ def _geometry(
     labels: tuple[Image, Image] | None,
 ) -> Geometry:
     """The grid that was named, or that of the labels, the box of the landmarks, or the transform's own."""
-    from DiffRegLib.image import read_image
+    from DiffRegLib.files import read_image
     from DiffRegLib.jobs.sides import around
     from DiffRegLib.transforms import Composite
 

@@ -11,7 +11,7 @@ from DiffRegLib.cli.metrics import show_result
 from DiffRegLib.cli.pose import FACTS as POSE
 from DiffRegLib.cli.pose import show_pose
 from DiffRegLib.cli.show import facts
-from DiffRegLib.jobs.kinds import kind_of
+from DiffRegLib.files.kinds import kind_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,21 +49,20 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _image(path: str) -> Facts:
-    from DiffRegLib.image import read_image
-    from DiffRegLib.points.kinds import kind_of_image
+    from DiffRegLib.files import open_file
 
-    image = read_image(path)
+    opened = open_file(path, ("image", "labels"))
+    image = opened.content
     shared = _geometry(image)
     if image.channels == 3:
         length = image.data.norm(dim=0)
         vectors = f"length {float(length.mean()):.4g} mm on average, at most {float(length.max()):.4g} mm"
         return [("kind", "image of vectors, such as a displacement field"), *shared, ("vectors", vectors)]
-    kind = kind_of_image(image)
-    if kind == "labels":
+    if opened.kind == "labels":
         return [("kind", "label map"), *shared, *_labels(image)]
     channels = [("channels", str(image.channels))] if image.channels > 1 else []
     return [
-        ("kind", "CT in HU" if kind == "ct" else "image"),
+        ("kind", "CT in HU" if opened.hounsfield else "image"),
         *shared,
         *channels,
         ("range", f"{float(image.data.min()):.6g} to {float(image.data.max()):.6g}"),
@@ -114,7 +113,8 @@ def _labels(image: Image) -> Facts:
 def _surface(path: str) -> Facts:
     import torch
 
-    from DiffRegLib.points.polydata import read_polydata, triangles, vertices
+    from DiffRegLib.files import read_polydata
+    from DiffRegLib.points.polydata import triangles, vertices
 
     mesh = read_polydata(path)
     points = torch.from_numpy(vertices(mesh))
@@ -131,7 +131,7 @@ def _surface(path: str) -> Facts:
 
 
 def _points(path: str) -> Facts:
-    from DiffRegLib.jobs.sides import read_any_points
+    from DiffRegLib.files.points import read_any_points
 
     if path.lower().endswith(".npz"):
         return _archive(path)

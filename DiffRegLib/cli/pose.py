@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs.kinds import check_input
+from DiffRegLib.files.kinds import check_input
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.training_options import NETWORK
 from DiffRegLib.options import add_arguments as add_options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from DiffRegLib.cli.parser import add_pairs
-from DiffRegLib.jobs.kinds import check_input
+from DiffRegLib.files.kinds import check_input
 from DiffRegLib.methods.splatting.options import PRESETS, SplattingOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, to_dict

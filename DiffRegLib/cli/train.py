@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from DiffRegLib.cli.pose import check_file
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs.kinds import check_input
+from DiffRegLib.files.kinds import check_input
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, from_dict
@@ -102,7 +102,7 @@ def _train(trainer: Trainer, target: Path, facts: dict[str, Any]) -> None:
 
 def _read(ct_path: str, organs_path: str, labels: list[int]) -> tuple[Image, Tensor]:
     """Attenuation of the CT and, on its grid, where the chosen labels are."""
-    from DiffRegLib.image import read_image
+    from DiffRegLib.files import read_image
     from DiffRegLib.radiographs.attenuation import AIR, attenuation, check_hounsfield, keep_only
 
     ct = read_image(ct_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs.kinds import check_input, kind_of, kind_of_name
+from DiffRegLib.files.kinds import check_input, kind_of, kind_of_name
 
 if TYPE_CHECKING:
     from DiffRegLib.transforms import Transform
@@ -51,7 +51,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _warp(given: argparse.Namespace, target: Path) -> None:
     from DiffRegLib.cli.workspace import put, workspace
-    from DiffRegLib.image import read_image
+    from DiffRegLib.files import read_image
     from DiffRegLib.jobs.sides import carry, read_thing, write_thing
 
     thing = read_thing(given.file)

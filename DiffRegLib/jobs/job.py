@@ -13,9 +13,10 @@ from typing import Any
 
 from DiffRegLib import __version__
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files.kinds import JOB, split_key
 
 SCHEMA = 1
-JOB, PROGRESS, RESULT, TRACEBACK = "job.json", "progress.jsonl", "result", "traceback.txt"
+PROGRESS, RESULT, TRACEBACK = "progress.jsonl", "result", "traceback.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +109,6 @@ def _describe_input(role: str, path: str, checksums: bool) -> JobInput:
     if not os.path.exists(file):
         raise RegistrationError(f"{path} does not exist: check the name of the {role.replace('_', ' ')} file.")
     return JobInput(role, absolute, checksum(absolute) if checksums else None)
-
-
-def split_key(path: str) -> tuple[str, str]:
-    """`clouds.npz:insp` as file and key; the key is empty for every other path."""
-    file, colon, key = path.rpartition(":")
-    return (file, key) if colon and file.lower().endswith(".npz") else (path, "")
 
 
 def checksum(path: str) -> str:

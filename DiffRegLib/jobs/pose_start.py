@@ -11,10 +11,10 @@ from torch import Tensor
 
 from DiffRegLib.camera import Camera, check_views, from_dicom, read_geometry
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import read_image, read_landmarks
 from DiffRegLib.geometry import RIGID, rigid_error
-from DiffRegLib.image import Image, read_image
+from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import Job
-from DiffRegLib.points.io import read_landmarks
 from DiffRegLib.radiographs.attenuation import body_points, check_hounsfield, chosen, keep_only
 from DiffRegLib.radiographs.landmarks import pose_from_landmarks
 from DiffRegLib.radiographs.options import ImagingOptions, VolumeOptions

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from DiffRegLib.image import Image, write_image
+from DiffRegLib.files import write_image
+from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.pose_start import PoseInput, read_input
 from DiffRegLib.jobs.progress import Reporter

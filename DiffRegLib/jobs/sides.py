@@ -9,14 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import Kind, Opened, open_file, write
 from DiffRegLib.geometry import Geometry
-from DiffRegLib.image import Image, read_image, to_itk, write_image
-from DiffRegLib.jobs.kinds import Kind, kind_of
-from DiffRegLib.points.cloud import PointCloud
-from DiffRegLib.points.io import read_cloud, read_landmarks, write_cloud
-from DiffRegLib.points.kinds import kind_of_image
-from DiffRegLib.points.polydata import read_polydata, vertices, with_vertices, write_polydata
+from DiffRegLib.image import Image
+from DiffRegLib.points.polydata import vertices, with_vertices
 from DiffRegLib.transforms import Transform, invert_points
 
 MOST_VOXELS = 2**24
@@ -44,23 +40,9 @@ class Thing:
 
 def read_thing(path: str) -> Thing:
     """Reads an image, a surface or a cloud; raises `RegistrationError` that names the file."""
-    kind = kind_of(path)
-    if kind == "image":
-        image = read_image(path)
-        return Thing(path, kind, image, kind_of_image(image) == "labels", _voxel_type(image))
-    if kind == "surface":
-        return Thing(path, kind, read_polydata(path))
-    if kind == "points":
-        return Thing(path, kind, read_any_points(path))
-    raise RegistrationError(f"{path} is a {kind}: give an image, a surface or a cloud.")
-
-
-def read_any_points(path: str) -> PointCloud:
-    """The cloud of a file with weights and labels, or its mere points where these are no cloud: a few landmarks."""
-    try:
-        return read_cloud(path)
-    except RegistrationError:
-        return PointCloud.plain(read_landmarks(path))
+    opened = open_file(path, ("image", "labels", "surface", "points"))
+    labels = opened.kind == "labels"
+    return Thing(path, "image" if labels else opened.kind, opened.content, labels, opened.dtype)
 
 
 def carry(thing: Thing, pull: Transform, push: Transform | None, like: Geometry | Image | None) -> Thing:
@@ -84,23 +66,7 @@ def carry(thing: Thing, pull: Transform, push: Transform | None, like: Geometry 
 
 def write_thing(thing: Thing, path: Path) -> None:
     """Writes it; images with the type of their input, `.nrrd` without compression, for whom speed matters most."""
-    if thing.kind == "image" and path.suffix == ".nrrd":
-        _write_plain(thing.content, path, thing.dtype)
-    elif thing.kind == "image":
-        write_image(thing.content, path, thing.dtype)
-    elif thing.kind == "surface":
-        write_polydata(thing.content, path)
-    else:
-        write_cloud(thing.content, path)
-
-
-def _write_plain(image: Image, path: Path, dtype: str) -> None:
-    import SimpleITK as sitk
-
-    try:
-        sitk.WriteImage(to_itk(image, dtype), str(path), useCompression=False)
-    except RuntimeError:
-        raise RegistrationError(f"{path} cannot be written: check folder, permission and disk space.") from None
+    write(Opened(thing.path, thing.kind, thing.content, thing.dtype), path)
 
 
 def extension(thing: Thing) -> str:
@@ -131,15 +97,6 @@ def image_frame(image: Image, pull: Transform) -> Geometry:
     with torch.no_grad():
         corners = invert_points(pull, image.corners())
     return around(corners, float(image.spacing.mean()))
-
-
-def _voxel_type(image: Image) -> str:
-    """The smallest type that holds the values: a CT of whole HU stays one."""
-    if bool((image.data != image.data.round()).any()):  # true for NaN as well
-        return "float32"
-    low, high = float(image.data.min()), float(image.data.max())
-    fitting = (("uint8", 0, 255), ("int16", -(2**15), 2**15 - 1), ("int32", -(2**31), 2**31 - 1))
-    return next((name for name, least, most in fitting if least <= low and high <= most), "float32")
 
 
 def boxes_overlap(a: Image, b: Image, initial: Transform | None = None) -> bool:

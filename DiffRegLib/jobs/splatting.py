@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import read_image
+from DiffRegLib.files import open_file, read_labels, read_landmarks
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.measures import check_landmarks
 from DiffRegLib.jobs.output import OutputOptions
@@ -17,8 +17,7 @@ from DiffRegLib.jobs.sides import Thing, boxes_overlap, read_thing
 from DiffRegLib.methods.splatting import SplattingOptions, register
 from DiffRegLib.options import from_dict
 from DiffRegLib.points import PointCloud
-from DiffRegLib.points.extract import load_cloud
-from DiffRegLib.points.io import read_landmarks
+from DiffRegLib.points.extract import cloud_of
 from DiffRegLib.points.options import CloudOptions
 from DiffRegLib.transforms import Transform, read_transform
 
@@ -32,7 +31,7 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     extraction = from_dict(CloudOptions, job.options["clouds"])
     output = from_dict(OutputOptions, job.options.get("output", {}))
     landmarks = read_pair(job, "landmarks", read_landmarks)
-    labels = read_pair(job, "labels", read_image)
+    labels = read_pair(job, "labels", read_labels)
     initial = read_transform(job.path("initial")) if job.path("initial") else None
     fixed, moving = read_thing(job.path("fixed")), read_thing(job.path("moving"))
     if landmarks:
@@ -42,7 +41,7 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     clouds = []
     for n, side in enumerate(("fixed", "moving")):
         report(CLOUDS * (0.1 + 0.45 * n), f"Finding the points of the {side} side.")
-        clouds.append(_cloud(job, side, extraction, options.seed))
+        clouds.append(_cloud(job, side, (fixed, moving)[n], extraction, options.seed))
     report(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
     registration = register(
         *clouds,
@@ -57,9 +56,10 @@ def run(job: Job, result: Path, report: Reporter) -> dict[str, Any]:
     return {k: v for k, v in dataclasses.asdict(registration.provenance).items() if k not in ("inputs", "options")}
 
 
-def _cloud(job: Job, side: str, options: CloudOptions, seed: int) -> PointCloud:
-    path = job.path(side)
-    return load_cloud(path, options, mask=job.path(f"{side}_mask"), seed=seed).check(path)
+def _cloud(job: Job, side: str, thing: Thing, options: CloudOptions, seed: int) -> PointCloud:
+    mask = job.path(f"{side}_mask")
+    within = open_file(mask, ("labels",)).content if mask else None
+    return cloud_of(thing.content, options, within, seed, thing.path)
 
 
 def read_pair(job: Job, kind: str, read) -> tuple[Any, Any] | None:

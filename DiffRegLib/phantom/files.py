@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import write_image
+from DiffRegLib.files import write_image
 from DiffRegLib.phantom.anatomy import LABELS
 from DiffRegLib.phantom.options import PhantomOptions
 from DiffRegLib.phantom.patient import Phantom, State, breathing_phantom
@@ -44,7 +44,7 @@ def write_phantom(folder: str | Path, options: PhantomOptions | None = None) -> 
 
 
 def _write_state(state: State, folder: Path, name: str) -> None:
-    from DiffRegLib.points.io import write_cloud, write_landmarks
+    from DiffRegLib.files import write_cloud, write_landmarks
 
     write_image(state.image, folder / f"{name}_ct.nii.gz", "int16")
     write_image(state.labels, folder / f"{name}_labels.nii.gz", "uint8")

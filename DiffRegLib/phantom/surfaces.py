@@ -66,7 +66,7 @@ def extract_surface(organ: Tissue, spacing: float) -> Surface:
 
 def write_surface(surface: Surface, path: str | Path) -> None:
     """Writes `.vtp`, `.vtk`, `.ply` or `.stl`, as 3D Slicer reads them."""
-    from DiffRegLib.points.polydata import write_polydata
+    from DiffRegLib.files import write_polydata
 
     write_polydata(surface.polydata(), path)
 

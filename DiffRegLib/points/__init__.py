@@ -1,4 +1,4 @@
-"""Point clouds: from surfaces, vessels, label maps, markups and tables; sampling; files.
+"""Point clouds: from surfaces, vessels and label maps; sampling.
 
 Loaded on first use: a command line or a panel reads the options without waiting for torch.
 """
@@ -10,13 +10,7 @@ from DiffRegLib.points.options import CloudOptions
 
 _HOMES = {
     "PointCloud": "cloud",
-    "load_cloud": "extract",
-    "kind_of": "kinds",
-    "read_cloud": "io",
-    "read_landmarks": "io",
-    "read_points": "io",
-    "write_cloud": "io",
-    "write_landmarks": "io",
+    "cloud_of": "extract",
 }
 
 __all__ = ["CloudOptions", *_HOMES]

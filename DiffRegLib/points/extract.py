@@ -1,72 +1,69 @@
-"""The one way from a file to the cloud that is registered."""
+"""The one way from what was opened to the cloud that is registered."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image, read_image
+from DiffRegLib.image import Image
 from DiffRegLib.options import validate
 from DiffRegLib.points.cloud import PointCloud
-from DiffRegLib.points.io import read_cloud
-from DiffRegLib.points.kinds import Opened, open_kind
 from DiffRegLib.points.labels import cloud_from_labels
-from DiffRegLib.points.lungs import lung_mask
+from DiffRegLib.points.lungs import AIR, lung_mask
 from DiffRegLib.points.options import CloudOptions
+from DiffRegLib.points.polydata import cloud_of_vertices
 from DiffRegLib.points.surfaces import cloud_from_surface
 from DiffRegLib.points.vessels import cloud_from_vessels
 
+SHARE_OF_AIR = 0.005
 
-def load_cloud(
-    path: str | Path,
+
+def cloud_of(
+    content: Image | PointCloud | Any,
     options: CloudOptions | None = None,
-    mask: Image | str | Path | None = None,
+    mask: Image | None = None,
     seed: int = 0,
+    name: str = "the input",
 ) -> PointCloud:
-    """The cloud of a file of points, a surface, a label map or a CT, in RAS mm, checked.
+    """The cloud of points, of a surface (vtkPolyData), of a label map (an `Image` of integers) or of a CT, checked.
 
-    mask: the lungs of a CT, an image or its file. Raises `RegistrationError` that names the file where the feature
-    cannot be had from it, or the file is unreadable.
+    All in RAS mm. mask: the lungs of a CT, anything above 0. Raises `RegistrationError` that names the input where the
+    feature cannot be had from it.
     """
     options = validate(options or CloudOptions())
-    opened = open_kind(path)
+    if isinstance(content, Image):
+        return _of_image(content, options, mask, seed, name).check(name)
+    points = isinstance(content, PointCloud)
     feature = options.feature
-    if feature == "auto":
-        feature = {"ct": "vessels", "volume": None}.get(opened.kind, opened.kind)
-    if feature is None:
-        raise RegistrationError(
-            f"{path} is neither points, a surface, a label map nor a CT: segment it and give the label map."
-        )
+    if feature == "points" or (feature == "auto" and points):
+        return (content if points else cloud_of_vertices(content)).check(name)
+    if feature in ("auto", "surface") and not points:
+        return cloud_from_surface(content, options.points, seed, name).check(name)
+    raise RegistrationError(
+        f"{name} holds {'points' if points else 'a surface'} without {feature}: choose another feature."
+    )
+
+
+def _of_image(image: Image, options: CloudOptions, mask: Image | None, seed: int, name: str) -> PointCloud:
+    labels = not image.data.is_floating_point()
+    feature = options.feature if options.feature != "auto" else _feature_of(image, labels, name)
     if feature == "points":
-        return _points(path, opened)
-    if opened.image is None:
-        if feature == "surface" and opened.kind == "surface":
-            return cloud_from_surface(opened.polydata, options.points, seed).check(str(path))
-        raise RegistrationError(f"{path} holds {_described(opened.kind)} without {feature}: choose another feature.")
-    return _cloud_of_image(opened, feature, options, mask, seed, str(path)).check(str(path))
-
-
-def _points(path: str | Path, opened: Opened) -> PointCloud:
-    if opened.image is not None:
-        raise RegistrationError(f"{path} is an image and holds no points: choose vessels, labels or surface.")
-    return read_cloud(path)
-
-
-def _cloud_of_image(
-    opened: Opened, feature: str, options: CloudOptions, mask: Image | str | Path | None, seed: int, name: str
-) -> PointCloud:
-    image = opened.image
+        raise RegistrationError(f"{name} is an image and holds no points: choose vessels, labels or surface.")
     if feature == "vessels":
-        if opened.kind == "labels":
+        if labels:
             raise RegistrationError(f"{name} is a label map, which has no vessels to find: choose labels or surface.")
-        lungs = read_image(mask) if isinstance(mask, (str, Path)) else mask
-        return cloud_from_vessels(image, lungs, options.points, seed, name)
+        return cloud_from_vessels(image, mask, options.points, seed, name)
     if feature == "labels":
         return cloud_from_labels(image, options.points_per_label, seed, options.labels or None, name)
-    whole = image if opened.kind == "labels" else lung_mask(image, name)
-    together = Image((whole.data > 0).float(), whole.affine)
-    return cloud_from_labels(together, options.points, seed, None, name)
+    whole = image.data.amax(0, keepdim=True) if labels else lung_mask(image, name).data
+    return cloud_from_labels(Image((whole > 0).int(), image.affine), options.points, seed, None, name)
 
 
-def _described(kind: str) -> str:
-    return "a surface" if kind == "surface" else kind
+def _feature_of(image: Image, labels: bool, name: str) -> str:
+    if labels:
+        return "labels"
+    if image.channels != 1 or float((image.data < AIR).float().mean()) <= SHARE_OF_AIR:
+        raise RegistrationError(
+            f"{name} is neither points, a surface, a label map nor a CT: segment it and give the label map."
+        )
+    return "vessels"

@@ -1,93 +1,13 @@
-"""Surface and point files of VTK (.vtk .vtp .ply .stl) in RAS mm, with the frame stated as 3D Slicer states it.
-
-Slicer writes SPACE=LPS or SPACE=RAS into the header (.vtk, .stl), a comment (.ply) or the field data (.vtp), and
-takes a file that says nothing for LPS (vtkMRMLModelStorageNode since Slicer 4.11). So do these functions.
-"""
+"""Meshes and mere points as vtkPolyData, and their arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.points import ply
-
-SUFFIXES = (".vtk", ".vtp", ".ply", ".stl")
-HEADER = "DiffReg. SPACE=LPS"
-
-
-def read_polydata(path: str | Path) -> Any:
-    """The vtkPolyData of a file, its points in RAS mm.
-
-    Raises `RegistrationError` for a missing, truncated or empty file and for one that holds no points.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise RegistrationError(f"{path} does not exist: check the path.")
-    complaint = f"{path} cannot be read as a surface: it is truncated, empty or not of its type."
-    if _suffix(path) == ".ply" and not ply.is_complete(path):
-        raise RegistrationError(complaint)
-    with _listening() as errors:
-        reader = _reader(path)
-        reader.SetFileName(str(path))
-        reader.Update()
-        polydata = reader.GetOutput()
-    if errors() or polydata is None or polydata.GetNumberOfPoints() == 0:
-        raise RegistrationError(complaint)
-    return polydata if _space(reader, polydata, path) == "RAS" else _flipped(polydata)
-
-
-@contextmanager
-def _listening() -> Iterator[Callable[[], str]]:
-    """VTK writes its complaints where the yielded function finds them, and not on the screen."""
-    import vtk
-
-    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
-    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
-    vtk.vtkOutputWindow.SetInstance(window)
-    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
-    try:
-        yield window.GetOutput
-    finally:
-        vtk.vtkLogger.SetStderrVerbosity(verbosity)
-        vtk.vtkOutputWindow.SetInstance(before)
-
-
-def write_polydata(polydata: Any, path: str | Path) -> None:
-    """Writes a vtkPolyData in RAS mm as LPS, and says so in the file; the suffix chooses the format."""
-    import vtk
-
-    path = Path(path)
-    suffix = _suffix(path)
-    data = _flipped(polydata)
-    if suffix == ".vtp":
-        space = vtk.vtkStringArray()
-        space.SetName("SPACE")
-        space.InsertNextValue("LPS")
-        data.GetFieldData().AddArray(space)
-        writer = vtk.vtkXMLPolyDataWriter()
-    elif suffix == ".ply":
-        writer = vtk.vtkPLYWriter()
-        writer.AddComment("SPACE=LPS")
-    elif suffix == ".stl":
-        writer = vtk.vtkSTLWriter()
-        writer.SetHeader(HEADER)
-        writer.SetFileTypeToBinary()
-    else:
-        writer = vtk.vtkPolyDataWriter()
-        writer.SetFileVersion(42)
-        writer.SetHeader(HEADER)
-        writer.SetFileTypeToBinary()
-    writer.SetInputData(data)
-    writer.SetFileName(str(path))
-    with _listening() as errors:
-        written = writer.Write()
-    if not written or errors() or not path.is_file():
-        raise RegistrationError(f"{path} cannot be written: choose a folder that exists and is writable.")
+from DiffRegLib.points.cloud import PointCloud
 
 
 def vertices(polydata: Any) -> np.ndarray:
@@ -128,60 +48,6 @@ def with_vertices(polydata: Any, points: np.ndarray) -> Any:
     return moved
 
 
-def _flipped(polydata: Any) -> Any:
-    """LPS to RAS or back."""
-    import vtk
-
-    turn = vtk.vtkTransform()
-    turn.Scale(-1, -1, 1)
-    move = vtk.vtkTransformPolyDataFilter()
-    move.SetTransform(turn)
-    move.SetInputData(polydata)
-    move.Update()
-    result = vtk.vtkPolyData()
-    result.ShallowCopy(move.GetOutput())
-    return result
-
-
-def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise RegistrationError(f"{path} is not a surface file: use one of {', '.join(SUFFIXES)}.")
-    return suffix
-
-
-def _reader(path: Path) -> Any:
-    import vtk
-
-    suffix = _suffix(path)
-    if suffix == ".vtk":
-        reader = vtk.vtkPolyDataReader()
-        reader.SetFileName(str(path))
-        if not reader.IsFilePolyData():
-            raise RegistrationError(f"{path} holds no polygonal surface: save it as vtkPolyData.")
-        reader.ReadAllScalarsOn()
-        reader.ReadAllFieldsOn()
-        return reader
-    readers = {".vtp": vtk.vtkXMLPolyDataReader, ".ply": vtk.vtkPLYReader, ".stl": vtk.vtkSTLReader}
-    return readers[suffix]()
-
-
-def _space(reader: Any, polydata: Any, path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix == ".vtp":
-        array = polydata.GetFieldData().GetAbstractArray("SPACE")
-        stated = array.GetValue(0) if array is not None and array.GetNumberOfValues() else ""
-        polydata.GetFieldData().RemoveArray("SPACE")
-        return "RAS" if "RAS" in stated else "LPS"
-    if suffix == ".ply":
-        comments = reader.GetComments()
-        lines = [comments.GetValue(i) for i in range(comments.GetNumberOfValues())]
-    else:
-        lines = [reader.GetHeader() or ""]
-    stated = next((line for line in lines if "SPACE=RAS" in line or "SPACE=LPS" in line), "")
-    return "RAS" if "SPACE=RAS" in stated else "LPS"
-
-
 def from_points(points: np.ndarray, arrays: dict[str, np.ndarray]) -> Any:
     """A vtkPolyData of mere points (N, 3), each a vertex cell, with named (N,) point arrays."""
     import vtk
@@ -210,3 +76,13 @@ def point_array(polydata: Any, name: str) -> np.ndarray | None:
     if array is None or array.GetNumberOfComponents() != 1:
         return None
     return vtk_to_numpy(array).astype(np.float64)
+
+
+def cloud_of_vertices(polydata: Any, name: str = "the surface") -> PointCloud:
+    """The vertices as a cloud, with the weights and labels of the point arrays `value` and `label`, if any."""
+    value, label = point_array(polydata, "value"), point_array(polydata, "label")
+    if label is None:
+        return PointCloud.plain(vertices(polydata), value)
+    if not np.array_equal(label, np.round(label)):
+        raise RegistrationError(f"{name} has labels that are not whole numbers: correct the array label.")
+    return PointCloud.labeled(vertices(polydata), label, value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,18 @@ from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.points.cloud import PointCloud
-from DiffRegLib.points.polydata import read_polydata, triangles, vertices, with_vertices
+from DiffRegLib.points.polydata import triangles, vertices, with_vertices
 from DiffRegLib.points.sampling import thin, with_mean_one
 
 SURPLUS = 8  # random points for each that is kept
 
 
-def cloud_from_surface(surface: str | Path | Any, points: int = 8000, seed: int = 0) -> PointCloud:
+def cloud_from_surface(polydata: Any, points: int = 8000, seed: int = 0, name: str = "the surface") -> PointCloud:
     """`points` points on a surface, with the area that each stands for (divided by its mean) as weight.
 
-    surface: a .vtk, .vtp, .ply or .stl file, or a vtkPolyData in RAS mm. Random points, as many per mm^2 everywhere,
-    are thinned to the farthest ones. Raises `RegistrationError` for an unreadable file and one without a surface.
+    polydata: a vtkPolyData in RAS mm. Random points, as many per mm^2 everywhere, are thinned to the farthest ones.
+    Raises `RegistrationError` for one without a surface.
     """
-    polydata, name = _opened(surface)
     places, area = area_elements(polydata, SURPLUS * points, seed, name)
     kept, weights = thin(places, area, points, seed)
     cloud = PointCloud.plain(kept, with_mean_one(weights))
@@ -52,15 +50,8 @@ def area_elements(polydata: Any, n: int, seed: int = 0, name: str = "the surface
     return torch.from_numpy(places).float(), torch.full((n,), total / n, dtype=torch.float32)
 
 
-def warp_surface(surface: str | Path | Any, transform: Callable[[Tensor], Tensor]) -> Any:
+def warp_surface(polydata: Any, transform: Callable[[Tensor], Tensor]) -> Any:
     """The vtkPolyData whose vertices are moved by a transform of points (N, 3) in RAS mm; its cells stay."""
-    polydata, _ = _opened(surface)
     with torch.no_grad():
         moved = transform(torch.from_numpy(vertices(polydata)))
     return with_vertices(polydata, moved.cpu().numpy())
-
-
-def _opened(surface: str | Path | Any) -> tuple[Any, str]:
-    if isinstance(surface, (str, Path)):
-        return read_polydata(surface), str(surface)
-    return surface, "the surface"

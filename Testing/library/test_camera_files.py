@@ -8,7 +8,8 @@ import torch
 
 from DiffRegLib.camera import Camera, c_arm, from_dicom, read_geometry, turned, write_geometry
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image, read_image
+from DiffRegLib.files import read_image
+from DiffRegLib.image import Image
 from DiffRegLib.jobs.pose_start import read_cameras
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project

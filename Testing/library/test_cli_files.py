@@ -10,10 +10,10 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.cli import main
-from DiffRegLib.image import Geometry, Image, read_image, write_image
+from DiffRegLib.files import read_cloud, read_image, write_cloud, write_image
+from DiffRegLib.image import Geometry, Image
 from DiffRegLib.jobs import make_job
 from DiffRegLib.points import PointCloud
-from DiffRegLib.points.io import read_cloud, write_cloud
 from DiffRegLib.transforms import Affine, DisplacementField, rigid, write_transform
 
 SHIFT = torch.tensor([6.0, -4.0, 2.0], dtype=torch.float64)

@@ -11,8 +11,9 @@ import torch
 from DiffRegLib.camera import c_arm, read_geometry, write_geometry
 from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import read_image, write_image
 from DiffRegLib.geometry import Geometry
-from DiffRegLib.image import Image, read_image, write_image
+from DiffRegLib.image import Image
 from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.worker import run_job

@@ -6,7 +6,8 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Geometry, Image, from_itk, read_image, to_itk, write_image
+from DiffRegLib.files import read_image, write_image
+from DiffRegLib.image import Geometry, Image, from_itk, to_itk
 from Testing.library.geometry import oblique_geometry, smooth_image
 
 

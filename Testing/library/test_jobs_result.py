@@ -8,14 +8,15 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from DiffRegLib.image import Geometry, Image, read_image, write_image
+from DiffRegLib.files import read_cloud, read_image, read_polydata, write_cloud, write_image, write_polydata
+from DiffRegLib.image import Geometry, Image
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.result import write_result
 from DiffRegLib.jobs.sides import carry, frame, read_thing
 from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
-from DiffRegLib.points import PointCloud, read_cloud, write_cloud
-from DiffRegLib.points.polydata import read_polydata, vertices, write_polydata
+from DiffRegLib.points import PointCloud
+from DiffRegLib.points.polydata import vertices
 from DiffRegLib.transforms import Affine, rigid
 
 MOTION = rigid(torch.tensor([0.0, 0.0, 90.0]), torch.tensor([10.0, -20.0, 5.0]))

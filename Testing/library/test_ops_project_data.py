@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.image import read_image
+from DiffRegLib.files import read_image
 from DiffRegLib.radiographs.projection import Volume, project
 
 

@@ -152,8 +152,7 @@ def test_seed_repeats_the_patient_and_another_seed_changes_the_vessels():
 
 
 def test_files_read_back_as_written(tmp_path):
-    from DiffRegLib.image import read_image
-    from DiffRegLib.points.io import read_cloud, read_landmarks
+    from DiffRegLib.files import read_cloud, read_image, read_landmarks
     from DiffRegLib.transforms import read_transform
 
     phantom = write_phantom(tmp_path / "phantom", PhantomOptions(spacing=6.0, noise=0.0))

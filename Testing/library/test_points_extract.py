@@ -6,10 +6,10 @@ import torch
 import vtk
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image, write_image
-from DiffRegLib.points import CloudOptions, PointCloud, kind_of, load_cloud, write_cloud
-from DiffRegLib.points.kinds import kind_of_image
-from DiffRegLib.points.polydata import write_polydata
+from DiffRegLib.files import load_cloud, open_file, write_cloud, write_image, write_polydata
+from DiffRegLib.files.segments import looks_like_labels
+from DiffRegLib.image import Image
+from DiffRegLib.points import CloudOptions, PointCloud
 
 POINTS = np.random.default_rng(0).normal(0, 40, (60, 3))
 
@@ -57,17 +57,19 @@ def files(tmp_path):
         ("points.npz", "points"),
         ("points.npz:cloud", "points"),
         ("labels.nii.gz", "labels"),
-        ("mr.nii.gz", "volume"),
-        ("ct.nii.gz", "ct"),
+        ("mr.nii.gz", "image"),
+        ("ct.nii.gz", "image"),
     ],
 )
 def test_files_are_told_apart(files, name, kind):
-    assert kind_of(f"{files}/{name}") == kind
+    opened = open_file(f"{files}/{name}")
+    assert opened.kind == kind
+    assert opened.hounsfield == name.startswith("ct")
 
 
 def test_an_empty_map_is_still_a_label_map_and_a_field_is_none():
-    assert kind_of_image(grid()) == "labels"
-    assert kind_of_image(Image(torch.zeros(3, 4, 4, 4), grid().affine)) == "volume"
+    assert looks_like_labels(grid().data.numpy())
+    assert not looks_like_labels(np.zeros((3, 4, 4, 4)))
 
 
 @pytest.mark.parametrize(

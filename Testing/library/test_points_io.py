@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.points import PointCloud, read_cloud, read_landmarks, read_points, write_cloud, write_landmarks
+from DiffRegLib.files import read_cloud, read_landmarks, read_points, write_cloud, write_landmarks
+from DiffRegLib.points import PointCloud
 
 POINTS = np.random.default_rng(0).normal(0, 40, (30, 3))
 LPS = np.array([-1.0, -1.0, 1.0])

@@ -9,7 +9,8 @@ import vtk
 from scipy.spatial import cKDTree
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.points.polydata import from_points, read_polydata, triangles, vertices, with_vertices, write_polydata
+from DiffRegLib.files import read_polydata, write_polydata
+from DiffRegLib.points.polydata import from_points, triangles, vertices, with_vertices
 from DiffRegLib.points.surfaces import area_elements, cloud_from_surface, warp_surface
 
 CENTER = (10.0, -20.0, 30.0)
@@ -133,10 +134,10 @@ def test_bad_surfaces_are_refused(tmp_path):
     with pytest.raises(RegistrationError, match="no surface"):
         cloud_from_surface(from_points(vertices(sphere), {}), 100)
     with pytest.raises(RegistrationError, match="does not exist"):
-        cloud_from_surface(tmp_path / "missing.vtp")
+        read_polydata(tmp_path / "missing.vtp")
     write_polydata(with_vertices(sphere, vertices(sphere) / 1000), tmp_path / "meters.stl")
     with pytest.raises(RegistrationError, match="meters.stl .* in meters"):
-        cloud_from_surface(tmp_path / "meters.stl")
+        cloud_from_surface(read_polydata(tmp_path / "meters.stl"), name="meters.stl")
     with pytest.raises(RegistrationError, match="cannot be written"):
         write_polydata(sphere, tmp_path / "no" / "folder.vtp")
 

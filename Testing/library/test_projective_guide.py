@@ -8,7 +8,8 @@ import torch
 from DiffRegLib.camera import write_geometry
 from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image, write_image
+from DiffRegLib.files import write_image
+from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import checksum
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.methods.projective.clock import Watch

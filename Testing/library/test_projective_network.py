@@ -9,8 +9,9 @@ import torch
 from DiffRegLib.camera import c_arm
 from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import write_image
 from DiffRegLib.geometry import Geometry
-from DiffRegLib.image import Image, write_image
+from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, descend_images, deviation
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, pushed, standardized

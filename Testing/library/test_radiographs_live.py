@@ -8,7 +8,8 @@ import torch
 
 from DiffRegLib.camera import LATERAL, c_arm
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image, read_image
+from DiffRegLib.files import read_image
+from DiffRegLib.image import Image
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.live import BUDGET, WIDTHS, LiveRadiographs, Pace
 from DiffRegLib.radiographs.projection import project

@@ -6,8 +6,9 @@ import torch
 
 from DiffRegLib.camera import c_arm, read_geometry
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import read_image
 from DiffRegLib.geometry import Geometry
-from DiffRegLib.image import Image, read_image
+from DiffRegLib.image import Image
 from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield, keep_only
 from DiffRegLib.radiographs.field import field_of_view
 from DiffRegLib.radiographs.projection import project

@@ -10,7 +10,8 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import Image, write_image
+from DiffRegLib.files import write_image
+from DiffRegLib.image import Image
 from DiffRegLib.mrml import arrays, results
 from DiffRegLib.mrml.results import Output
 from DiffRegLib.mrml.transforms import put_under

@@ -25,7 +25,8 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.image import Image, read_image
+from DiffRegLib.files import read_image
+from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
 from DiffRegLib.methods.projective.views import Radiograph
 from DiffRegLib.radiographs.attenuation import attenuation

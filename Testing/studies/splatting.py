@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from DiffRegLib.files import load_cloud
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.splatting import PRESETS, SplattingOptions, register
 from DiffRegLib.points import PointCloud
-from DiffRegLib.points.extract import load_cloud
 from DiffRegLib.review.metrics import folding, inverse_consistency, target_registration_error
 from DiffRegLib.transforms import rigid
 

@@ -25,9 +25,10 @@ REQUIREMENTS = (
     "matplotlib>=3.8",
     "safetensors>=0.4",
     "cma>=3.3",
+    "nibabel>=5",
 )
 MODULES = {"scikit-image": "skimage"}  # where the module is not called as its package
-SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "torch")  # an installation must not replace these
+SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "pydicom", "torch")  # an installation must not replace these
 
 
 def missing() -> list[str]:

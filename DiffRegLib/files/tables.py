@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files.kinds import split_key
 
 COLUMNS = ("x", "y", "z", "value", "label")
 
@@ -54,20 +54,15 @@ def write_csv(points: np.ndarray, values: np.ndarray, labels: np.ndarray, path: 
         raise RegistrationError(f"{path} cannot be written ({error.__class__.__name__}): choose another.") from None
 
 
-def split_key(path: str | Path) -> tuple[Path, str | None]:
-    """`clouds.npz:insp` -> the file and the key; a path without a key is left alone."""
-    match = re.fullmatch(r"(.*\.npz):([^:/\\]+)", str(path), flags=re.IGNORECASE | re.DOTALL)
-    return (Path(match[1]), match[2]) if match else (Path(path), None)
-
-
 def read_npz(path: str | Path) -> np.ndarray:
     """(N, 3) float64: the array `key` of `file.npz:key`, or the only array of points of `file.npz`."""
-    file, key = split_key(path)
+    name, key = split_key(path)
+    file = Path(name)
     try:
         with np.load(file, allow_pickle=False) as arrays:
             shapes = {name: arrays[name].shape for name in arrays.files if arrays[name].ndim == 2}
             clouds = [name for name, shape in shapes.items() if shape[1] == 3]
-            if key is None and len(clouds) == 1:
+            if not key and len(clouds) == 1:
                 key = clouds[0]
             chosen = np.asarray(arrays[key], dtype=np.float64) if key in arrays.files else None
     except OSError as error:

@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.points import markups, polydata, tables
+from DiffRegLib.files import markups, surfaces, tables
+from DiffRegLib.files.kinds import SUFFIXES, split_key, suffix_of
+from DiffRegLib.points import polydata
 from DiffRegLib.points.cloud import PointCloud
-
-POINT_SUFFIXES = (".csv", ".npz", ".fcsv", ".mrk.json")
-SUFFIXES = (*POINT_SUFFIXES, *polydata.SUFFIXES)
-
-
-def suffix_of(path: str | Path) -> str:
-    """The lower-case suffix of a path: `.mrk.json`, `.nii.gz`, `.npz` (a key behind it is left out), `.csv`, ..."""
-    name = tables.split_key(path)[0].name.lower()
-    double = next((s for s in (".mrk.json", ".nii.gz") if name.endswith(s)), None)
-    return double or Path(name).suffix
+from DiffRegLib.points.extract import cloud_of
+from DiffRegLib.points.options import CloudOptions
 
 
 def read_cloud(path: str | Path) -> PointCloud:
@@ -35,13 +29,29 @@ def read_cloud(path: str | Path) -> PointCloud:
     if suffix == ".csv":
         table = tables.read_csv(path)
         cloud = _cloud(np.column_stack([table[c] for c in "xyz"]), table.get("value"), table.get("label"), str(path))
-    elif suffix in polydata.SUFFIXES:
-        data = polydata.read_polydata(path)
-        value, label = polydata.point_array(data, "value"), polydata.point_array(data, "label")
-        cloud = _cloud(polydata.vertices(data), value, label, str(path))
+    elif suffix in SUFFIXES["surface"]:
+        cloud = polydata.cloud_of_vertices(surfaces.read_polydata(path), str(path))
     else:
         cloud = PointCloud.plain(_listed_points(path))
     return cloud.check(str(path))
+
+
+def read_any_points(path: str | Path) -> PointCloud:
+    """The cloud of a file with weights and labels, or its mere points where these are no cloud: a few landmarks."""
+    try:
+        return read_cloud(path)
+    except RegistrationError:
+        return PointCloud.plain(read_landmarks(path))
+
+
+def load_cloud(
+    path: str | Path, options: CloudOptions | None = None, mask: str | Path | None = None, seed: int = 0
+) -> PointCloud:
+    """The cloud that is registered of a file of any kind; mask: the file of the lungs of a CT. See `cloud_of`."""
+    from DiffRegLib.files.opening import open_file
+
+    within = open_file(mask, ("labels",)).content if mask else None
+    return cloud_of(open_file(path).content, options, within, seed, str(path))
 
 
 def read_points(path: str | Path) -> Tensor:
@@ -56,8 +66,8 @@ def read_landmarks(path: str | Path) -> Tensor:
     if suffix == ".csv":
         table = tables.read_csv(path)
         points = np.column_stack([table[c] for c in "xyz"])
-    elif suffix in polydata.SUFFIXES:
-        points = polydata.vertices(polydata.read_polydata(path))
+    elif suffix in SUFFIXES["surface"]:
+        points = polydata.vertices(surfaces.read_polydata(path))
     else:
         points = _listed_points(path)
     if len(points) == 0:
@@ -75,7 +85,7 @@ def write_cloud(cloud: PointCloud, path: str | Path) -> None:
     if suffix == ".csv":
         tables.write_csv(points, values, labels, path)
     elif suffix in (".vtp", ".vtk", ".ply"):
-        polydata.write_polydata(polydata.from_points(points, {"value": values, "label": labels.astype(np.int32)}), path)
+        surfaces.write_polydata(polydata.from_points(points, {"value": values, "label": labels.astype(np.int32)}), path)
     elif suffix == ".mrk.json":
         markups.write_mrk_json(points, path)
     else:
@@ -95,11 +105,12 @@ def write_landmarks(points: Tensor, path: str | Path) -> None:
 
 
 def _existing(path: str | Path) -> str | Path:
-    file = tables.split_key(path)[0]
+    file = Path(split_key(path)[0])
     if not file.is_file():
         raise RegistrationError(f"{file} does not exist or is a folder: check the path.")
-    if suffix_of(path) not in SUFFIXES:
-        raise RegistrationError(f"{file} is no point file: use one of {', '.join(SUFFIXES)}.")
+    known = (*SUFFIXES["points"], *SUFFIXES["surface"])
+    if suffix_of(path) not in known:
+        raise RegistrationError(f"{file} is no point file: use one of {', '.join(known)}.")
     if file.stat().st_size == 0:
         raise RegistrationError(f"{file} is empty: save it again.")
     return path

@@ -1,0 +1,137 @@
+"""Volumes and their files: NIfTI, NRRD, MHA, a DICOM series in a folder, and whatever else SimpleITK reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import nifti, nrrd
+from DiffRegLib.files.segments import looks_like_labels
+from DiffRegLib.files.stored import Stored
+from DiffRegLib.image import Image, from_itk_grid, to_itk
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+LARGEST_EXACT = 2**24
+"""Up to here float32 holds every whole number."""
+
+
+def read_image(path: str | Path) -> Image:
+    """The intensities of a file as float32: NIfTI, NRRD, MHA, ..., or the DICOM series in a folder.
+
+    Raises `RegistrationError` that names the file when it is missing, cut off, not 3D, not finite or without geometry.
+    """
+    return intensities(read_stored(path), path)
+
+
+def read_labels(path: str | Path) -> Image:
+    """The whole numbers of a file, one channel a layer of a segmentation, in an integer type that holds them all.
+
+    Raises `RegistrationError` as `read_image` does, and where the numbers are not whole.
+    """
+    return whole_numbers(read_stored(path), path)
+
+
+def intensities(stored: Stored, path: str | Path) -> Image:
+    """What was read as float32; raises `RegistrationError` for values that are not finite."""
+    data = torch.from_numpy(np.ascontiguousarray(stored.data, dtype=np.float32))
+    if np.issubdtype(stored.data.dtype, np.floating) and not bool(data.isfinite().all()):
+        raise RegistrationError(f"{path} holds NaN or infinite voxels: replace them, for instance by 0 or by air.")
+    return Image(data, stored.affine)
+
+
+def whole_numbers(stored: Stored, path: str | Path) -> Image:
+    """What was read as labels; raises `RegistrationError` for values that are not whole, or too large for 64 bits."""
+    data = stored.data
+    if not np.issubdtype(data.dtype, np.integer):
+        if not bool((data == np.rint(data)).all()):  # true for NaN as well
+            raise RegistrationError(f"{path} has values that are no whole numbers, so it is no label map: give one.")
+        data = data.astype(np.int64 if float(np.abs(data).max()) >= 2**31 else np.int32)
+    if data.dtype == np.uint64 and int(data.max()) > np.iinfo(np.int64).max:
+        raise RegistrationError(f"{path} has label numbers above 2^63: renumber them.")
+    kept = {"int8": np.int16, "uint16": np.int32, "uint32": np.int64, "uint64": np.int64}.get(data.dtype.name)
+    return Image(torch.from_numpy(np.ascontiguousarray(data, dtype=kept)), stored.affine)
+
+
+def is_labels(stored: Stored, given: bool | None = None) -> tuple[bool, str]:
+    """Whether the voxels are labels, and by which evidence: "user" (`given`), "file" or "content", which is a guess."""
+    if given is not None:
+        return given, "user"
+    if stored.says is not None:
+        return stored.says, "file"
+    return looks_like_labels(stored.data), "content"
+
+
+def read_stored(path: str | Path) -> Stored:
+    """The voxels of a file or folder as they are stored, with what the header says of them."""
+    path = Path(path)
+    if not path.exists():
+        raise RegistrationError(f"{path} does not exist: check the path.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise RegistrationError(f"{path} is empty: save it again.")
+    if path.name.lower().endswith(nifti.SUFFIXES):
+        return nifti.read(path)
+    fields = nrrd.header(path)
+    nrrd.check_space(fields, path)
+    itk = _read_itk(path)
+    try:
+        affine = from_itk_grid(itk)
+    except RegistrationError as error:
+        raise RegistrationError(f"{path}: {error}") from None
+    affine[:3] *= nrrd.unit(fields, path)
+    segments = nrrd.segments(fields)
+    return Stored(_voxels(itk), affine, True if segments else None, segments, fields=fields)
+
+
+def _read_itk(path: Path) -> SimpleITK.Image:
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        image = sitk.ReadImage(_series_files(path) if path.is_dir() else str(path))
+    except RuntimeError:
+        raise RegistrationError(
+            f"{path} cannot be read as an image: it is truncated, damaged or of another format."
+        ) from None
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() == 2:
+        image = sitk.JoinSeries(image)
+    if image.GetDimension() != 3:
+        raise RegistrationError(f"{path} has {image.GetDimension()} dimensions: give one 3D volume.")
+    return image
+
+
+def _voxels(itk: SimpleITK.Image) -> np.ndarray:
+    """(C, D, H, W) in the image's own type."""
+    import SimpleITK as sitk
+
+    data = sitk.GetArrayFromImage(itk)
+    return np.moveaxis(data, -1, 0) if itk.GetNumberOfComponentsPerPixel() > 1 else data[None]
+
+
+def _series_files(folder: Path) -> list[str]:
+    import SimpleITK as sitk
+
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if len(series) != 1:
+        found = "no DICOM series" if not series else f"{len(series)} DICOM series"
+        raise RegistrationError(f"{folder} holds {found}: give a folder with exactly one.")
+    return list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+
+
+def write_image(image: Image, path: str | Path, dtype: str = "float32", compress: bool = True) -> None:
+    """Writes all channels with numpy's `dtype`, in the format that the extension names."""
+    import SimpleITK as sitk
+
+    try:
+        sitk.WriteImage(to_itk(image, dtype), str(path), useCompression=compress)
+    except RuntimeError:
+        raise RegistrationError(
+            f"{path} cannot be written: check folder, permission, disk space and extension."
+        ) from None

@@ -1,0 +1,90 @@
+"""What the header of a NRRD or MetaImage file says beside the grid: unit, space, segments, direction of a field."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files.segments import Segment
+
+LONGEST = 1 << 20
+"""Bytes of a header, at most."""
+
+MILLIMETERS = {"mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1000.0, "um": 1e-3, "µm": 1e-3}
+"""What a unit of length is in mm; an empty one is taken for mm, as everyone does."""
+
+PATIENT = ("right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps")
+"""The spaces that say where the patient's sides are, alone or with "-time"."""
+
+SEGMENT = re.compile(r"Segment(\d+)_(\w+)")
+
+
+def header(path: str | Path) -> dict[str, str]:
+    """Fields and key-value pairs of a .nrrd, .nhdr, .mha or .mhd file, names of fields in lower case; else empty."""
+    name = Path(path).name.lower()
+    if not name.endswith((".nrrd", ".nhdr", ".mha", ".mhd")):
+        return {}
+    with open(path, "rb") as file:
+        content = file.read(LONGEST)
+    if name.endswith((".mha", ".mhd")):
+        return _meta(content)
+    text = re.split(rb"\r?\n\r?\n", content, maxsplit=1)[0].decode("utf-8", "replace")
+    found = {}
+    for line in text.splitlines()[1:]:
+        if line.startswith("#"):
+            continue
+        pair = line.split(":=", 1) if ":=" in line else line.split(": ", 1)
+        if len(pair) == 2:
+            key = pair[0] if ":=" in line else pair[0].lower()
+            found[key.strip()] = pair[1].strip()
+    return found
+
+
+def _meta(content: bytes) -> dict[str, str]:
+    """The fields of a MetaImage, up to the one after which the data begin."""
+    found = {}
+    for line in content.split(b"\n"):
+        key, equals, value = line.decode("utf-8", "replace").partition("=")
+        if not equals:
+            break
+        found[key.strip().lower()] = value.strip()
+        if key.strip() == "ElementDataFile":
+            break
+    return found
+
+
+def unit(fields: dict[str, str], path: str | Path) -> float:
+    """The unit of the grid in mm; raises `RegistrationError` for one that is no length, and for unequal ones."""
+    stated = fields.get("space units") or fields.get("distanceunits") or ""
+    words = re.findall(r'"([^"]*)"', stated) or stated.split()
+    words = {word.strip() for word in words if word.strip() not in ("", "???", "none", "nan")}
+    if not words:
+        return 1.0
+    if len(words) > 1 or (word := words.pop()).lower() not in MILLIMETERS:
+        raise RegistrationError(f"{path} states the space units {stated}: convert it to mm.")
+    return MILLIMETERS[word.lower()]
+
+
+def check_space(fields: dict[str, str], path: str | Path) -> None:
+    """Raises `RegistrationError` where the file states a space that is not that of a patient."""
+    space = fields.get("space", "").lower().removesuffix("-time")
+    if space and space not in PATIENT:
+        raise RegistrationError(
+            f"{path} lies in the space {space!r}, which does not say where the patient's sides are: save it as "
+            "left-posterior-superior."
+        )
+
+
+def segments(fields: dict[str, str]) -> tuple[Segment, ...]:
+    """The segments of a segmentation of Slicer in their order; empty for any other file."""
+    by_number: dict[int, dict[str, str]] = {}
+    for key, value in fields.items():
+        if match := SEGMENT.fullmatch(key):
+            by_number.setdefault(int(match[1]), {})[match[2]] = value
+    found = []
+    for number, tags in sorted(by_number.items()):
+        name = tags.get("Name") or tags.get("ID") or f"Segment {number + 1}"
+        value, layer = int(tags.get("LabelValue", number + 1)), int(tags.get("Layer", 0))
+        found.append(Segment(name, value, layer, tags))
+    return tuple(found)
