@@ -2,5 +2,17 @@
 
 from DiffRegLib.similarity.correlation import gradient_ncc, ncc, negative_mse, patch_ncc
 from DiffRegLib.similarity.local import LocalNormalization, masked_blur
+from DiffRegLib.similarity.mind import mind_ssc
+from DiffRegLib.similarity.neighborhoods import Neighborhoods, lncc
 
-__all__ = ["LocalNormalization", "gradient_ncc", "masked_blur", "ncc", "negative_mse", "patch_ncc"]
+__all__ = [
+    "LocalNormalization",
+    "Neighborhoods",
+    "gradient_ncc",
+    "lncc",
+    "masked_blur",
+    "mind_ssc",
+    "ncc",
+    "negative_mse",
+    "patch_ncc",
+]

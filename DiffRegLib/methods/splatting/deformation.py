@@ -7,9 +7,10 @@ from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.methods.splatting.density import filter_axes
 from DiffRegLib.ops import sample
+from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.transforms import DisplacementField
+from DiffRegLib.transforms.folds import unfolded
 
 MARGIN = 30.0  # mm of grid around the clouds
 BENDING_LENGTH = 10.0  # mm; makes the bending energy a number without unit
@@ -70,10 +71,10 @@ class Deformation:
     def _refined(self, field: Tensor) -> DisplacementField:
         """The field on a grid twice as fine, interpolated by Catmull-Rom splines."""
         rows = [refining_matrix(n, field) for n in self.geometry.shape]
-        fine = unfold(filter_axes(field, rows), self._spacing / 2)
         affine = self.geometry.affine.clone()
         affine[:3, :3] /= 2
-        return DisplacementField(Image(fine.cpu().contiguous(), affine))
+        fine = unfolded(Image(filter_axes(field, rows), affine))
+        return DisplacementField(Image(fine.data.cpu().contiguous(), affine))
 
 
 def _round_trip(forward: DisplacementField, backward: DisplacementField) -> float:
@@ -101,34 +102,3 @@ def pooling_matrix(n: int, kernel: int, like: Tensor) -> Tensor:
     index = torch.arange(n, device=like.device)
     once = ((index[:, None] - index).abs() <= kernel // 2).to(like.dtype) / kernel
     return once @ once
-
-
-def unfold(field: Tensor, spacing: float, least: float = 0.05, rounds: int = 100) -> Tensor:
-    """Smooths a field (3, D, H, W) in mm only where its Jacobian determinant is below `least`, until it nowhere is."""
-    pooling = [pooling_matrix(n, 3, field) for n in field.shape[1:]]
-    covered = filter_axes(torch.ones_like(field), pooling)
-    for _ in range(rounds):
-        folded = least_determinant(field, spacing) < least
-        if not folded.any():
-            break
-        mask = filter_axes(torch.nn.functional.max_pool3d(folded[None].to(field), 5, 1, 2)[0], pooling)
-        field = field + mask * (filter_axes(field, pooling) / covered - field)
-    return field
-
-
-def least_determinant(field: Tensor, spacing: float) -> Tensor:
-    """(D, H, W): the smallest Jacobian determinant of x + u(x) at the corners of the cells that meet in a node."""
-    padded = torch.nn.functional.pad(field[None], (1,) * 6, mode="replicate")[0]
-    least = torch.full(field.shape[1:], torch.inf, device=field.device)
-    unit = torch.eye(3, device=field.device)[..., None, None, None]
-    ahead = [padded.diff(dim=axis) / spacing for axis in (3, 2, 1)]
-    inner = slice(1, -1)
-    sides = (slice(0, -1), slice(1, None))
-    for x in sides:
-        for y in sides:
-            across = torch.linalg.cross(
-                ahead[0][:, inner, inner, x] + unit[0], ahead[1][:, inner, y, inner] + unit[1], dim=0
-            )
-            for z in sides:
-                least = torch.minimum(least, (across * (ahead[2][:, z, inner, inner] + unit[2])).sum(0))
-    return least

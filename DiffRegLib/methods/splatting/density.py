@@ -13,9 +13,9 @@ from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.ops import sample, splat
+from DiffRegLib.ops.axes import REACH, filter_axes
 
 TRILINEAR_VARIANCE = 1 / 6  # voxels^2, the mean that splatting into eight voxels adds to a blur
-REACH = 3.5  # standard deviations after which a Gaussian ends
 LARGEST_GRID = 6_000_000  # voxels
 
 
@@ -68,10 +68,3 @@ def gaussian_matrices(shape: tuple[int, int, int], sigma: float, like: Tensor) -
         distance = (index[:, None] - index) / sigma
         matrices.append(torch.exp(-(distance**2) / 2) * (distance.abs() <= REACH))
     return matrices
-
-
-def filter_axes(volume: Tensor, matrices: list[Tensor]) -> Tensor:
-    """Applies an (m, n) matrix along each of the last three axes: as fast as the matrix products of the machine."""
-    volume = matrices[1] @ (volume @ matrices[2].T)
-    plane = volume.shape[-2:]
-    return (matrices[0] @ volume.flatten(-2)).unflatten(-1, plane)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.methods.registration import Meter
-from DiffRegLib.methods.splatting.density import DensityGrid, filter_axes, gaussian_matrices, half_density, saturate
+from DiffRegLib.methods.splatting.density import DensityGrid, gaussian_matrices, half_density, saturate
 from DiffRegLib.methods.splatting.similarity import shared_channels
+from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.points import PointCloud
 
 COUPLING = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # standard deviations of the score that 20 mm off the smooth field cost
