@@ -12,7 +12,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import check_input
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments
-from DiffRegLib.radiographs.options import ViewOptions, VolumeOptions
+from DiffRegLib.radiographs.options import CameraOptions, VolumeOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,13 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "write the geometry of the (first) view, for `diffreg pose --geometry`"
     group.add_argument("--write-geometry", metavar="FILE", help=text)
     group.add_argument("--mask", metavar="FILE", help="label map of what to project alone, see --labels")
-    add_options(parser, ViewOptions, "view, where no geometry is given")
+    add_options(parser, CameraOptions, "view, where no geometry is given")
     add_options(parser, VolumeOptions, "from the CT to line integrals")
 
 
 def run(given: argparse.Namespace) -> int:
     """Writes the radiographs."""
-    view, volume = from_arguments(ViewOptions, given), from_arguments(VolumeOptions, given)
+    view, volume = from_arguments(CameraOptions, given), from_arguments(VolumeOptions, given)
     ct = check_input(given.ct, ("image",), "the CT")
     mask = check_input(given.mask, ("image",), "--mask") if given.mask else None
     start = start_of(given.pose)
@@ -72,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _render(given, ct_path, mask, start, view: ViewOptions, volume: VolumeOptions, target: Path, geometry) -> None:
+def _render(given, ct_path, mask, start, view: CameraOptions, volume: VolumeOptions, target: Path, geometry) -> None:
     from DiffRegLib.cli.workspace import put, workspace
     from DiffRegLib.jobs.pose_start import read_ct
     from DiffRegLib.radiographs.attenuation import attenuation, body_points
@@ -94,7 +94,7 @@ def _render(given, ct_path, mask, start, view: ViewOptions, volume: VolumeOption
     print(f"Wrote {target}, {count} of {camera.size[1]} x {camera.size[0]} pixels.")
 
 
-def _camera(path: str | None, view: ViewOptions, ct: Image) -> tuple[Camera, Tensor | None]:
+def _camera(path: str | None, view: CameraOptions, ct: Image) -> tuple[Camera, Tensor | None]:
     """The camera and the pose that the geometry has, if any."""
     from DiffRegLib.camera import c_arm, read_geometry
 

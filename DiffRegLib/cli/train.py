@@ -14,7 +14,7 @@ from DiffRegLib.files.kinds import check_input
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, from_dict
-from DiffRegLib.radiographs.options import ViewOptions
+from DiffRegLib.radiographs.options import CameraOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--geometry", metavar="FILE", help="JSON with the place of the C-arm; goes over the view")
     add_options(parser, TrainingOptions, "training")
     add_options(parser, NetworkOptions, "network")
-    add_options(parser, ViewOptions, "view, where no geometry is given")
+    add_options(parser, CameraOptions, "view, where no geometry is given")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
     ct, organs = check_input(given.ct, ("image",), "the CT"), check_input(given.organs, ("image",), "LABELS")
     if given.geometry:
         check_file(given.geometry, "the geometry")
-    view, target = from_arguments(ViewOptions, given), Path(os.path.abspath(given.out))
+    view, target = from_arguments(CameraOptions, given), Path(os.path.abspath(given.out))
     if not given.resume and os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise RegistrationError(f"{target} exists: choose another name, or go on from its checkpoint with --resume.")
     from DiffRegLib.cli.training_folder import CANCELED, ended_at_once, leave_nothing, training_folder
@@ -111,7 +111,7 @@ def _read(ct_path: str, organs_path: str, labels: list[int]) -> tuple[Image, Ten
     return attenuation(ct), (keep_only(solid, read_image(organs_path), labels).data > AIR).float()
 
 
-def _camera(path: str | None, view: ViewOptions):
+def _camera(path: str | None, view: CameraOptions):
     """From a CT to the camera and the pose of the CT (4,4) about which X-rays are taken."""
 
     def of(ct: Image) -> tuple[Camera, Tensor]:

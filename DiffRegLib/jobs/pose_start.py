@@ -18,7 +18,8 @@ from DiffRegLib.jobs.job import Job
 from DiffRegLib.radiographs.attenuation import body_points, check_hounsfield, chosen, keep_only
 from DiffRegLib.radiographs.landmarks import pose_from_landmarks
 from DiffRegLib.radiographs.options import ImagingOptions, VolumeOptions
-from DiffRegLib.radiographs.xray import Film, XRay, prepare, read_xray
+from DiffRegLib.radiographs.radiograph import Radiograph, prepare
+from DiffRegLib.radiographs.xray import XRay, read_xray
 from DiffRegLib.transforms import Affine, read_transform, rigid
 
 SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
@@ -32,7 +33,7 @@ class PoseInput:
     """
 
     ct: Image
-    xrays: tuple[XRay, ...]
+    xrays: tuple[Radiograph, ...]
     start: Affine
     note: str
     organ: Tensor | None = None
@@ -47,14 +48,14 @@ def roles(job: Job, kind: str) -> list[str]:
 def read_input(job: Job, imaging: ImagingOptions) -> PoseInput:
     """Reads and checks everything; raises RegistrationError before any long work."""
     ct = read_ct(job.path("ct"), job.path("mask"), imaging)
-    films = [read_xray(job.path(role), imaging.frame) for role in roles(job, "xray")]
-    if not films:
+    read = [read_xray(job.path(role), imaging.frame) for role in roles(job, "xray")]
+    if not read:
         raise RegistrationError("There is no X-ray to register: give at least one.")
-    cameras, placed = read_cameras([job.path(role) for role in roles(job, "geometry")], films, ct)
+    cameras, placed = read_cameras([job.path(role) for role in roles(job, "geometry")], read, ct)
     start, note = _start(job, ct, cameras[0], placed)
     points = start(body_points(ct))
-    check_views(cameras, points, [film.name for film in films])
-    xrays = tuple(prepare(film, camera, imaging.line_integrals) for film, camera in zip(films, cameras))
+    check_views(cameras, points, [xray.name for xray in read])
+    xrays = tuple(prepare(xray, camera, imaging.line_integrals) for xray, camera in zip(read, cameras))
     return PoseInput(ct, xrays, start, note, _organ(job.path("mask"), ct, imaging.labels))
 
 
@@ -69,20 +70,20 @@ def _organ(mask: str | None, ct: Image, labels: Sequence[int]) -> Tensor | None:
     return chosen(ct, read_image(mask), labels) if mask else None
 
 
-def read_cameras(geometries: Sequence[str], films: Sequence[Film], ct: Image) -> tuple[list[Camera], Tensor | None]:
+def read_cameras(geometries: Sequence[str], read: Sequence[XRay], ct: Image) -> tuple[list[Camera], Tensor | None]:
     """The cameras of the X-rays, and the pose (4,4) of the patient where the geometry files have one.
 
     One file may describe all views; without a file the DICOM tags do, about the center of the CT.
     """
     if not geometries:
-        return [from_dicom(film.tags, film.size, ct.center, film.name) for film in films], None
+        return [from_dicom(xray.tags, xray.size, ct.center, xray.name) for xray in read], None
     if len(geometries) == 1:
-        placements = read_geometry(geometries[0], [film.size for film in films])
-    elif len(geometries) == len(films):
-        placements = [read_geometry(path, [film.size])[0] for path, film in zip(geometries, films)]
+        placements = read_geometry(geometries[0], [xray.size for xray in read])
+    elif len(geometries) == len(read):
+        placements = [read_geometry(path, [xray.size])[0] for path, xray in zip(geometries, read)]
     else:
         raise RegistrationError(
-            f"There are {len(geometries)} geometries for {len(films)} X-rays: give one for all, or one for each."
+            f"There are {len(geometries)} geometries for {len(read)} X-rays: give one for all, or one for each."
         )
     poses = [p.pose for p in placements]
     given = [p for p in poses if p is not None]
@@ -90,7 +91,7 @@ def read_cameras(geometries: Sequence[str], films: Sequence[Film], ct: Image) ->
         apart = (given[0] - pose).abs()
         if len(given) != len(poses) or max(100 * apart[:3, :3].max(), apart[:3, 3].max()) > SAME_POSE:
             raise RegistrationError(
-                f"The geometries of {films[0].name} and the other views contradict each other, they pose the patient "
+                f"The geometries of {read[0].name} and the other views contradict each other, they pose the patient "
                 "differently: write all of them for one pose."
             )
     return [p.camera for p in placements], given[0] if given else None

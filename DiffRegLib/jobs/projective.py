@@ -28,7 +28,7 @@ from DiffRegLib.transforms import Affine, rigid_parameters, write_transform
 if TYPE_CHECKING:
     from DiffRegLib.camera import Camera
     from DiffRegLib.methods.projective.result import PoseRegistration
-    from DiffRegLib.radiographs.xray import XRay
+    from DiffRegLib.radiographs.radiograph import Radiograph
 
 POSE, FACTS, OVERVIEW, DRR = "pose.tfm", "pose.json", "overview.png", "drr_{}.nrrd"
 READ, REGISTERED = 0.05, 0.9  # of the progress, where reading and estimation end
@@ -149,12 +149,12 @@ def _mm(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f} mm"
 
 
-def _pair(xray: XRay, volume: Image, start: Affine, end: Affine) -> RadiographPair:
+def _pair(xray: Radiograph, volume: Image, start: Affine, end: Affine) -> RadiographPair:
     """The X-ray and the CT's radiographs, averaged over pixels to a size for a picture."""
     factor = max(1, math.ceil(max(xray.image.shape) / SHOWN))
     camera = xray.camera.resized(factor)
     rows, columns = camera.size
     pool = torch.nn.AvgPool2d(factor)
-    image, mask = (pool(t[None].float())[0, :rows, :columns] for t in (xray.image, xray.mask))
+    image, mask = (pool(t[None].float())[0, :rows, :columns] for t in (xray.image, xray.inside))
     before, after = (project(volume, pose.matrix, camera)[0, 0] for pose in (start, end))
     return RadiographPair(Path(xray.name).name, image, mask > 0.99, before, after)

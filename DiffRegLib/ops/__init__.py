@@ -6,6 +6,7 @@ find zero outside the grid.
 
 from DiffRegLib.ops.backend import available, last_backend
 from DiffRegLib.ops.points import sample, splat
-from DiffRegLib.ops.projection import project_rays
+from DiffRegLib.ops.projection import project
+from DiffRegLib.ops.rays import Rays
 
-__all__ = ["available", "last_backend", "project_rays", "sample", "splat"]
+__all__ = ["Rays", "available", "last_backend", "project", "sample", "splat"]

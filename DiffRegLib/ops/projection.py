@@ -29,21 +29,29 @@ from DiffRegLib.ops.projection_reference import (
     project_reference,
     steps_of,
 )
+from DiffRegLib.ops.rays import Rays
 
 
-def project_rays(
-    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, backend: str
-) -> Tensor:
-    """Line integrals (B,C,P), differentiable to volume (B or 1,C,D,H,W) and to frames (B,4,3)."""
-    slopes = frames.requires_grad and torch.is_grad_enabled()
-    return torch.ops.diffreg.project(volume, frames, lens, pixels, columns, step, slopes, backend)[0]
+def project(volume: Tensor, rays: Rays, step: float, backend: str = "auto") -> Tensor:
+    """Line integrals (B,C,P) of a volume (B or 1,C,D,H,W), differentiable to the volume and to the rays' frames.
+
+    step: between two samples, mm. backend: "auto", "reference", "cpu" or "cuda".
+    """
+    slopes = rays.frames.requires_grad and torch.is_grad_enabled()
+    return torch.ops.diffreg.project(volume, *rays, step, slopes, backend)[0]
+
+
+def project_with_sums(volume: Tensor, rays: Rays, step: float, backend: str = "auto") -> tuple[Tensor, Tensor]:
+    """Line integrals (B,C,P), and A and B of every ray (B,C,P,6) in voxels; both without a gradient of their own."""
+    with torch.no_grad():
+        return torch.ops.diffreg.project(volume, *rays, step, True, backend)
 
 
 @operator("diffreg::project")
 def _project(
     volume: Tensor,
     frames: Tensor,
-    lens: Tensor,
+    detector: Tensor,
     pixels: Tensor,
     columns: int,
     step: float,
@@ -52,8 +60,8 @@ def _project(
 ) -> tuple[Tensor, Tensor]:
     kernels = backends.kernels("project", backend, "projection", volume)
     if kernels is not None:
-        return kernels.project(volume, frames, lens, pixels, columns, step, slopes)
-    image, sums = project_reference(volume.to(_wide(volume)), frames, lens, pixels, columns, step)
+        return kernels.project(volume, frames, detector, pixels, columns, step, slopes)
+    image, sums = project_reference(volume.to(_wide(volume)), frames, detector, pixels, columns, step)
     return image, sums.contiguous() if slopes else image.new_empty(0)
 
 
@@ -62,7 +70,7 @@ def _backproject(
     image: Tensor,
     slopes: Tensor,
     frames: Tensor,
-    lens: Tensor,
+    detector: Tensor,
     pixels: Tensor,
     columns: int,
     step: float,
@@ -71,8 +79,8 @@ def _backproject(
 ) -> Tensor:
     kernels = backends.kernels("backproject", backend, "projection", image)
     if kernels is not None:
-        return kernels.backproject(image, slopes, frames, lens, pixels, columns, step, shape)
-    return backproject_reference(image, slopes, frames, lens, pixels, columns, step, shape)
+        return kernels.backproject(image, slopes, frames, detector, pixels, columns, step, shape)
+    return backproject_reference(image, slopes, frames, detector, pixels, columns, step, shape)
 
 
 @operator("diffreg::project_curve")
@@ -80,7 +88,7 @@ def _curve(
     volume: Tensor,
     along: Tensor,
     frames: Tensor,
-    lens: Tensor,
+    detector: Tensor,
     pixels: Tensor,
     columns: int,
     step: float,
@@ -88,7 +96,7 @@ def _curve(
 ) -> Tensor:
     kernels = backends.kernels("project_curve", backend, "projection", volume, along)
     curve = curve_reference if kernels is None else kernels.curve
-    return curve(volume.to(along.dtype), along, frames, lens, pixels, columns, step)
+    return curve(volume.to(along.dtype), along, frames, detector, pixels, columns, step)
 
 
 @operator("diffreg::project_moments")
@@ -99,19 +107,19 @@ def _moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: 
 
 
 @_project.register_fake
-def _(volume, frames, lens, pixels, columns, step, slopes, backend):
+def _(volume, frames, detector, pixels, columns, step, slopes, backend):
     size = (len(frames), volume.shape[1], len(pixels))
     wide = _wide(volume)
     return volume.new_empty(size, dtype=wide), volume.new_empty((*size, 6) if slopes else (0,), dtype=wide)
 
 
 @_backproject.register_fake
-def _(image, slopes, frames, lens, pixels, columns, step, shape, backend):
+def _(image, slopes, frames, detector, pixels, columns, step, shape, backend):
     return image.new_empty(shape)
 
 
 @_curve.register_fake
-def _(volume, along, frames, lens, pixels, columns, step, backend):
+def _(volume, along, frames, detector, pixels, columns, step, backend):
     return torch.empty_like(along)
 
 
@@ -121,43 +129,45 @@ def _(grad, sums, pixels, columns, backend):
 
 
 def _setup_project(ctx, inputs, output):
-    volume, frames, lens, pixels, *rest = inputs
+    volume, frames, detector, pixels, *rest = inputs
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(volume, frames, lens, pixels, output[1])
+    ctx.save_for_backward(volume, frames, detector, pixels, output[1])
     ctx.columns, ctx.step, ctx.sloped, ctx.backend = rest
 
 
 def _project_backward(ctx, grad_image, grad_sums):
-    volume, frames, lens, pixels, sums = ctx.saved_tensors
+    volume, frames, detector, pixels, sums = ctx.saved_tensors
     to_volume = to_frames = None
     grad_sums = grad_sums if ctx.sloped else None
     if grad_image is None and grad_sums is None:
         return (None,) * 8
     if ctx.needs_input_grad[0]:
-        rays = (frames, lens, pixels, ctx.columns, ctx.step, list(volume.shape), ctx.backend)
+        rays = (frames, detector, pixels, ctx.columns, ctx.step, list(volume.shape), ctx.backend)
         to_volume = torch.ops.diffreg.backproject(*_both(grad_image, grad_sums, sums), *rays).to(volume.dtype)
     if ctx.needs_input_grad[1]:
         if not ctx.sloped:
-            sums = torch.ops.diffreg.project(volume, frames, lens, pixels, ctx.columns, ctx.step, True, ctx.backend)[1]
+            sums = torch.ops.diffreg.project(
+                volume, frames, detector, pixels, ctx.columns, ctx.step, True, ctx.backend
+            )[1]
         if grad_image is not None:
             to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, ctx.backend)
         if grad_sums is not None:
-            rays = (frames, lens, pixels, ctx.columns, ctx.step, ctx.backend)
+            rays = (frames, detector, pixels, ctx.columns, ctx.step, ctx.backend)
             curved = _bend(volume, grad_sums, *rays)
             to_frames = curved if to_frames is None else to_frames + curved
     return to_volume, to_frames, None, None, None, None, None, None
 
 
 def _setup_backproject(ctx, inputs, output):
-    image, sums, frames, lens, pixels, *rest = inputs
-    ctx.save_for_backward(image, sums, frames, lens, pixels)
+    image, sums, frames, detector, pixels, *rest = inputs
+    ctx.save_for_backward(image, sums, frames, detector, pixels)
     ctx.columns, ctx.step, _, ctx.backend = rest
 
 
 def _backproject_backward(ctx, grad):
     """`backproject` is linear in image and sums: what reaches them is the projection of the incoming volume."""
-    image, sums, frames, lens, pixels = ctx.saved_tensors
-    rays = (lens, pixels, ctx.columns, ctx.step)
+    image, sums, frames, detector, pixels = ctx.saved_tensors
+    rays = (detector, pixels, ctx.columns, ctx.step)
     sloped = bool(sums.numel()) or ctx.needs_input_grad[2]
     to_image, to_sums = torch.ops.diffreg.project(grad, frames, *rays, sloped, ctx.backend)
     to_frames = None
@@ -204,8 +214,8 @@ def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend
 
 
 def _bend(
-    volume: Tensor, along: Tensor, frames: Tensor, lens, pixels, columns: int, step: float, backend: str
+    volume: Tensor, along: Tensor, frames: Tensor, detector, pixels, columns: int, step: float, backend: str
 ) -> Tensor:
     """Gradient (B,4,3) to the frames of the sums weighted by `along`."""
-    curved = torch.ops.diffreg.project_curve(volume, along, frames, lens, pixels, columns, step, backend)
+    curved = torch.ops.diffreg.project_curve(volume, along, frames, detector, pixels, columns, step, backend)
     return _pull_back(torch.ones_like(curved[..., 0]), curved, pixels, columns, backend)

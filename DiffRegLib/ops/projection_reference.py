@@ -10,15 +10,15 @@ from DiffRegLib.ops.reference import add_cells, curve_cells, read_cells
 
 
 def project_reference(
-    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+    volume: Tensor, frames: Tensor, detector: Tensor, pixels: Tensor, columns: int, step: float
 ) -> tuple[Tensor, Tensor]:
     """Line integrals (B,C,P), and the sums (B,C,P,6) that carry their gradient to the ends of the rays.
 
-    volume: (B or 1,C,D,H,W); frames: (B,4,3) voxels; lens: (B,5); pixels: (P,) row * columns + column; step: mm.
+    volume: (B or 1,C,D,H,W); frames: (B,4,3) voxels; detector: (B,5); pixels: (P,) row * columns + column; step: mm.
     The six sums are step times sum_k grad f(x_k) and step times sum_k alpha_k grad f(x_k), per voxel.
     """
     row, column = pixels // columns, pixels % columns
-    lengths = ray_lengths(lens, row, column)
+    lengths = ray_lengths(detector, row, column)
     source, first, across, down = (corner[:, None] for corner in frames.unbind(1))
     beam = first + column[:, None] * across + row[:, None] * down - source
     volume = volume.expand(len(frames), -1, -1, -1, -1)
@@ -51,7 +51,7 @@ def backproject_reference(
     image: Tensor,
     sums: Tensor,
     frames: Tensor,
-    lens: Tensor,
+    detector: Tensor,
     pixels: Tensor,
     columns: int,
     step: float,
@@ -59,7 +59,7 @@ def backproject_reference(
 ) -> Tensor:
     """The adjoint of `project_reference`: the volume of `shape` (B or 1,C,D,H,W) from image and, unless empty, sums."""
     row, column = pixels // columns, pixels % columns
-    lengths = ray_lengths(lens, row, column)
+    lengths = ray_lengths(detector, row, column)
     source, first, across, down = (corner[:, None] for corner in frames.unbind(1))
     beam = first + column[:, None] * across + row[:, None] * down - source
     volume = image.new_zeros(len(frames), *shape[1:])
@@ -74,7 +74,7 @@ def backproject_reference(
 
 
 def curve_reference(
-    volume: Tensor, along: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+    volume: Tensor, along: Tensor, frames: Tensor, detector: Tensor, pixels: Tensor, columns: int, step: float
 ) -> Tensor:
     """How the sums of `project_reference`, weighted by `along` (B,C,P,6), change with the ends of the rays: (B,C,P,6).
 
@@ -82,7 +82,7 @@ def curve_reference(
     times sum_k H_k q_k and step times sum_k alpha_k H_k q_k, to be read as the sums are.
     """
     row, column = pixels // columns, pixels % columns
-    lengths = ray_lengths(lens, row, column)
+    lengths = ray_lengths(detector, row, column)
     source, first, across, down = (corner[:, None] for corner in frames.unbind(1))
     beam = first + column[:, None] * across + row[:, None] * down - source
     volume = volume.expand(len(frames), -1, -1, -1, -1)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-def ray_lengths(lens: Tensor, row: Tensor, column: Tensor) -> Tensor:
+class Rays(NamedTuple):
+    """From sources through the same pixels of B detectors, in the voxels of a volume.
+
+    frames: (B,4,3) float64 voxels: the source, the center of pixel (0,0), the steps to the next column and row.
+    detector: (B,5) float64, what the length of a ray depends on: distance mm, pitch mm (column, row), principal point
+        px (column, row).
+    pixels: (P,) int32, row * columns + column. columns: of the detector.
+    """
+
+    frames: Tensor
+    detector: Tensor
+    pixels: Tensor
+    columns: int
+
+
+def ray_lengths(detector: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """Distance in mm from the source to pixels (P,) of each view: (B,P)."""
-    distance, across, down, middle_column, middle_row = (n[:, None] for n in lens.unbind(1))
+    distance, across, down, middle_column, middle_row = (n[:, None] for n in detector.unbind(1))
     return torch.sqrt(distance**2 + ((column - middle_column) * across) ** 2 + ((row - middle_row) * down) ** 2)
 
 

@@ -29,7 +29,7 @@ class ImagingOptions(VolumeOptions):
 
 
 @dataclass(frozen=True)
-class ViewOptions:
+class CameraOptions:
     """A C-arm about the center of the CT, where no geometry file describes one."""
 
     size: int = option(256, "width and height of the image", "pixels", 8, 8192, False)

@@ -9,10 +9,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from DiffRegLib import ops
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.ops.projection import project_rays
-from DiffRegLib.ops.rays import scan_of
+from DiffRegLib.ops.rays import Rays, scan_of
 
 
 class HasGeometry(Protocol):
@@ -73,13 +73,13 @@ def project(
         raise RegistrationError(f"step is {step}: give a positive number of mm.")
     if len(data) not in (1, len(frames)):
         raise RegistrationError(f"{len(data)} volumes for {len(frames)} views: give one volume, or one a view.")
-    lens = lenses_of(cameras, data.device).expand(len(frames), -1)
+    detector = detectors_of(cameras, data.device).expand(len(frames), -1)
     rows, columns = cameras[0].size
     if pixels is not None:
         chosen = _listed(pixels, rows, columns).to(data.device)
-        return project_rays(data, frames, lens, chosen, columns, step, backend)
+        return ops.project(data, Rays(frames, detector, chosen, columns), step, backend)
     scan = scan_of(rows, columns, data.device)
-    return scan.image(project_rays(data, frames, lens, scan.pixels, columns, step, backend))
+    return scan.image(ops.project(data, Rays(frames, detector, scan.pixels, columns), step, backend))
 
 
 def frames_of(pose: Tensor, affine: Tensor, cameras: Sequence[Camera]) -> Tensor:
@@ -119,7 +119,7 @@ def _detector(camera: Camera) -> Tensor:
     return torch.tensor([[0.0, 0.0, 0.0, 1.0], first, *steps], dtype=torch.float64).T
 
 
-def lenses_of(cameras: Sequence[Camera], device: torch.device) -> Tensor:
+def detectors_of(cameras: Sequence[Camera], device: torch.device) -> Tensor:
     """What the length of a ray depends on: distance mm, pitch mm (column, row), principal point px; (B,5) float64."""
     rows = [[camera.distance, *camera.spacing, *camera.center] for camera in cameras]
     return torch.tensor(rows, dtype=torch.float64, device=device)

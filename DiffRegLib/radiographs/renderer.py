@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from DiffRegLib import ops
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
-from DiffRegLib.ops.rays import scan_of
-from DiffRegLib.radiographs.projection import default_step, frames_of, lenses_of
+from DiffRegLib.ops.projection import project_with_sums
+from DiffRegLib.ops.rays import Rays, scan_of
+from DiffRegLib.radiographs.projection import default_step, detectors_of, frames_of
 
 BATCH = 2**21  # pixels that are rendered at a time
 
@@ -25,6 +27,7 @@ class Renderer:
         self.volume = volume
         self.cameras = tuple(cameras)
         self.step = step or default_step(volume.affine)
+        self._data = volume.data[None]
         self._screens = [_Screen(camera, volume.device) for camera in self.cameras]
 
     def images(self, poses: Tensor) -> list[Tensor]:
@@ -34,26 +37,22 @@ class Renderer:
     def with_jacobian(self, pose: Tensor, generators: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Line integrals (rows, columns) of each camera and their derivatives (6, rows, columns) to a motion.
 
-        generators: (6,4,4), see `motion.twists`. With A and B of `ops.project`, a pixel p = first + column c + row r
+        generators: (6,4,4), see `motion.twists`. With A and B of `ops.projection`, a pixel p = first + column c + row r
         and the source s change by ds and dp: dI = (A - B) ds + B dp.
         """
         return [self._linearized(screen, pose, generators) for screen in self._screens]
 
     def _batched(self, screen: _Screen, poses: Tensor) -> Tensor:
         chunk = max(1, BATCH // len(screen.pixels))
-        parts = [self._project(screen, part, False)[0][:, 0] for part in poses.split(chunk)]
+        parts = [ops.project(self._data, self._rays(screen, part), self.step)[:, 0] for part in poses.split(chunk)]
         return screen.restored(torch.cat(parts))
 
-    def _project(self, screen: _Screen, poses: Tensor, slopes: bool) -> tuple[Tensor, Tensor]:
+    def _rays(self, screen: _Screen, poses: Tensor) -> Rays:
         frames = frames_of(poses, self.volume.affine, [screen.camera])
-        lens = screen.lens.expand(len(frames), -1)
-        columns = screen.camera.size[1]
-        return torch.ops.diffreg.project(
-            self.volume.data[None], frames, lens, screen.pixels, columns, self.step, slopes, "auto"
-        )
+        return Rays(frames, screen.detector.expand(len(frames), -1), screen.pixels, screen.camera.size[1])
 
     def _linearized(self, screen: _Screen, pose: Tensor, generators: Tensor) -> tuple[Tensor, Tensor]:
-        image, sums = self._project(screen, pose[None], True)
+        image, sums = project_with_sums(self._data, self._rays(screen, pose[None]), self.step)
         rays = _frame_rates(pose, generators, self.volume.affine, screen.camera).to(image.dtype)  # (6,4,3)
         near, far = sums[0, 0, :, :3] - sums[0, 0, :, 3:], sums[0, 0, :, 3:]
         jacobian = rays[:, 0] @ near.T + rays[:, 1] @ far.T
@@ -69,7 +68,7 @@ class _Screen:
         rows, columns = camera.size
         self._scan = scan_of(rows, columns, device)
         self.pixels = self._scan.pixels
-        self.lens = lenses_of([camera], device)
+        self.detector = detectors_of([camera], device)
         self.column = (self.pixels % columns).float()
         self.row = (self.pixels // columns).float()
 

@@ -1,25 +1,16 @@
 """A patient without symmetry, X-rays of it that are projected from known poses, and how far two poses are apart."""
 
-from dataclasses import dataclass
-
 import torch
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions
 from DiffRegLib.radiographs.projection import project
+from DiffRegLib.radiographs.radiograph import Radiograph
 from DiffRegLib.transforms import rigid
 
 CENTER = torch.tensor([10.0, -20.0, 5.0], dtype=torch.float64)
 QUICK = PoseOptions(starts=200, refined=4, levels=(32, 64))
-
-
-@dataclass(frozen=True)
-class XRay:
-    image: torch.Tensor
-    camera: Camera
-    mask: torch.Tensor | None = None
-    kind: str = "line integral"
 
 
 def camera(view="frontal", size=64):
@@ -55,7 +46,7 @@ def attenuation(ct):
 
 def xray(ct, pose, view="frontal", size=64):
     eye = camera(view, size)
-    return XRay(project(attenuation(ct), pose.matrix, eye)[0, 0], eye)
+    return Radiograph(project(attenuation(ct), pose.matrix, eye)[0, 0], eye)
 
 
 def distance(ct, first, second):

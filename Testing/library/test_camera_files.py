@@ -183,9 +183,9 @@ def test_a_dicom_file_brings_its_camera_about_the_center_of_the_ct(tmp_path):
     image.SetSpacing((0.4, 0.3))
     for tag, value in TAGS.items():
         image.SetMetaData(tag, value)
-    sitk.WriteImage(image, str(tmp_path / "film.dcm"))
+    sitk.WriteImage(image, str(tmp_path / "xray.dcm"))
     ct = Image(torch.zeros(1, 10, 12, 14), torch.diag(torch.tensor([2.0, 2.0, 3.0, 1.0], dtype=torch.float64)))
-    (camera,), pose = read_cameras([], [read_xray(tmp_path / "film.dcm")], ct)
+    (camera,), pose = read_cameras([], [read_xray(tmp_path / "xray.dcm")], ct)
     assert same(camera, c_arm(ct.center, 1000.0, 620.0, (0.4, 0.3), (40, 60), (30.0, -10.0))) and pose is None
 
 
@@ -201,9 +201,9 @@ def test_patient_orientation_mirrors_the_image():
 
 def test_every_missing_tag_is_asked_for_by_name():
     with pytest.raises(RegistrationError) as error:
-        from_dicom({"0018|1111": "620", "0018|5101": "PA"}, (100, 100), torch.zeros(3), "film.dcm")
+        from_dicom({"0018|1111": "620", "0018|5101": "PA"}, (100, 100), torch.zeros(3), "xray.dcm")
     text = str(error.value)
-    assert "film.dcm" in text and "--geometry" in text
+    assert "xray.dcm" in text and "--geometry" in text
     assert "DistanceSourceToDetector (0018,1110)" in text and "ImagerPixelSpacing (0018,1164)" in text
     assert "DistanceSourceToPatient" not in text and "PositionerPrimaryAngle" not in text
     with pytest.raises(RegistrationError, match="PositionerPrimaryAngle .0018,1510."):

@@ -40,7 +40,7 @@ def body() -> Image:
     return Image(data[None].float(), affine)
 
 
-def write_film(path, values):
+def write_xray(path, values):
     import SimpleITK as sitk
 
     sitk.WriteImage(sitk.GetImageFromArray(np.asarray(values)), str(path))
@@ -104,7 +104,7 @@ def scene(tmp_path_factory):
     views = [c_arm(CENTER, 1000.0, 600.0, (5.0, 5.0), (64, 64), angles) for angles in ((0, 0), (90, 0))]
     pose = rigid(POSE[:3], POSE[3:], CENTER)
     for name, camera in zip(("front", "side"), views):
-        write_film(folder / f"{name}.mha", project(attenuation(ct), pose.matrix, camera, 1.0)[0, 0].numpy())
+        write_xray(folder / f"{name}.mha", project(attenuation(ct), pose.matrix, camera, 1.0)[0, 0].numpy())
         write_geometry(folder / f"{name}.json", [camera], CENTER)
     write_geometry(folder / "both.json", views, CENTER)
     return folder
@@ -212,10 +212,10 @@ def test_bad_images_are_refused(in_process, scene, tmp_path, capsys):
     import SimpleITK as sitk
 
     sitk.WriteImage(sitk.GetImageFromArray(np.stack([gray] * 3, -1), isVector=True), str(tmp_path / "color.png"))
-    write_film(tmp_path / "constant.png", np.full((64, 64), 9, np.uint8))
+    write_xray(tmp_path / "constant.png", np.full((64, 64), 9, np.uint8))
     broken = gray.astype(np.float32)
     broken[0, 0] = np.nan
-    write_film(tmp_path / "nan.mha", broken)
+    write_xray(tmp_path / "nan.mha", broken)
     shifted, nan = body().data + 1024, body().data.clone()
     nan[0, 5, 5, 5] = float("nan")
     write_image(Image(shifted, body().affine), tmp_path / "shifted.nii.gz", "int16")

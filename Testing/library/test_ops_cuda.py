@@ -48,7 +48,7 @@ from DiffRegLib.camera import Camera
 from DiffRegLib.ops.kernels import launching, points_cuda as points, projection_cuda as projection
 from DiffRegLib.ops.projection_reference import backproject_reference, project_reference
 from DiffRegLib.ops.rays import tiled
-from DiffRegLib.radiographs.projection import frames_of, lenses_of
+from DiffRegLib.radiographs.projection import frames_of, detectors_of
 from DiffRegLib.ops.reference import gather_reference, splat_reference
 
 def launch(kernel, threads, rows, *arguments):
@@ -74,7 +74,7 @@ affine = torch.diag(torch.tensor([4.0, 5.0, 6.0, 1.0], dtype=torch.float64))
 affine[:3, 3] = torch.tensor([-7.0, -8.0, -6.5])
 poses = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
 poses[1, :2, :2] = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
-rays = (frames_of(poses, affine, [view]), lenses_of([view] * 2, "cpu"), tiled(2, 3)[0], 3, 1.7)
+rays = (frames_of(poses, affine, [view]), detectors_of([view] * 2, "cpu"), tiled(2, 3)[0], 3, 1.7)
 image, sums = torch.randn(2, 2, 6), torch.randn(2, 2, 6, 6)
 for batch in (volume, volume[:1]):
     exact = project_reference(batch.double(), *rays)

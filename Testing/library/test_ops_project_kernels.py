@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from DiffRegLib import ops
 from DiffRegLib.camera import Camera
 from DiffRegLib.ops import available, last_backend
-from DiffRegLib.ops.projection import project_rays
 from DiffRegLib.ops.rays import tiled
-from DiffRegLib.radiographs.projection import Volume, frames_of, lenses_of, project
+from DiffRegLib.radiographs.projection import Volume, detectors_of, frames_of, project
 
 pytestmark = pytest.mark.skipif(not available("cpu"), reason="numba is not installed: only the reference can run")
 
@@ -148,7 +148,7 @@ def test_operators_obey_the_rules_of_torch_library(backend):
     camera = view(500.0, 30.0, (3, 4))
     data = data.float().requires_grad_()
     frames = frames_of(torch.eye(4, dtype=torch.float64), affine, [camera]).requires_grad_()
-    rays = (frames, lenses_of([camera], data.device), tiled(3, 4)[0], 4, 9.0)
+    rays = (frames, detectors_of([camera], data.device), tiled(3, 4)[0], 4, 9.0)
     torch.library.opcheck(torch.ops.diffreg.project, (data, *rays, True, backend))
     torch.library.opcheck(torch.ops.diffreg.project, (data, *rays, False, backend))
     image, sums = torch.randn(1, 2, 12, requires_grad=True), torch.randn(1, 2, 12, 6, requires_grad=True)
@@ -179,8 +179,9 @@ def test_the_order_of_pixels_changes_neither_image_nor_gradient():
 def test_an_empty_list_of_pixels_gives_an_empty_image():
     data, affine, camera, _ = scene("oblique")
     frames = frames_of(torch.eye(4, dtype=torch.float64), affine, [camera]).requires_grad_()
-    lens = lenses_of([camera], data.device)
-    image = project_rays(data.float(), frames, lens, torch.zeros(0, dtype=torch.int32), 19, 1.0, "cpu")
+    detector = detectors_of([camera], data.device)
+    rays = ops.Rays(frames, detector, torch.zeros(0, dtype=torch.int32), 19)
+    image = ops.project(data.float(), rays, 1.0, "cpu")
     assert image.shape == (1, 2, 0)
     assert not torch.autograd.grad(image.sum(), frames)[0].any()
 

@@ -9,7 +9,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.transforms import Affine, rigid
-from Testing.library.radiographed import CENTER, QUICK, XRay, attenuation, distance, far, near, patient, xray
+from Testing.library.radiographed import CENTER, QUICK, Radiograph, attenuation, distance, far, near, patient, xray
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_an_unknown_grey_scale_and_another_body(ct, shown):
     clean = xray(Image(other, ct.affine), truth)
     scaled = clean.image / clean.image.max()
     image = -(scaled**0.6) if shown == "dark bones" else scaled**1.7
-    found = register(ct, [XRay(image, clean.camera, kind="log")], QUICK)
+    found = register(ct, [Radiograph(image, clean.camera, kind="log")], QUICK)
     assert found.appearance == "different"
     assert found.polarity == ("negative" if shown == "dark bones" else "positive")
     assert distance(ct, found.pose, truth) < 1.5
@@ -55,7 +55,10 @@ def test_an_unknown_grey_scale_and_another_body(ct, shown):
 def test_the_views_need_not_have_the_same_polarity(ct, search):
     truth = near()
     frontal, lateral = (xray(ct, truth, side) for side in ("frontal", "lateral"))
-    views = [XRay(frontal.image**1.3, frontal.camera, kind="log"), XRay(-lateral.image, lateral.camera, kind="log")]
+    views = [
+        Radiograph(frontal.image**1.3, frontal.camera, kind="log"),
+        Radiograph(-lateral.image, lateral.camera, kind="log"),
+    ]
     found = register(ct, views, dataclasses.replace(QUICK, search=search))
     assert found.polarity == "positive, negative" and distance(ct, found.pose, truth) < 1.0
 
@@ -109,9 +112,9 @@ def test_the_search_alone_comes_near(ct):
 
 def test_a_picture_of_something_else_is_no_match(ct):
     other = Image(ct.data.flip(1, 2).roll(9, 3), ct.affine)
-    film = xray(other, rigid([0.0, 80.0, 0.0], [0.0, 0.0, 0.0], CENTER))
+    seen = xray(other, rigid([0.0, 80.0, 0.0], [0.0, 0.0, 0.0], CENTER))
     options = dataclasses.replace(QUICK, rounds=1, search_rotation=5.0, search_translation=5.0)
-    found = register(ct, [film], options)
+    found = register(ct, [seen], options)
     assert found.verdict in ("doubtful", "failed") and found.reason
 
 
@@ -123,8 +126,8 @@ def test_a_descent_that_stops_early_is_not_believed(ct):
 
 
 def test_the_same_seed_gives_the_same_pose(ct):
-    film = xray(ct, far())
-    first, second = (register(ct, [film], QUICK).pose.matrix for _ in range(2))
+    seen = xray(ct, far())
+    first, second = (register(ct, [seen], QUICK).pose.matrix for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -135,11 +138,11 @@ def test_attenuation_instead_of_hounsfield(ct):
 
 def test_the_mask_hides_an_instrument(ct):
     truth = near()
-    film = xray(ct, truth)
+    seen = xray(ct, truth)
     mask = torch.ones(64, 64, dtype=torch.bool)
     mask[20:40, 28:36] = False
-    image = torch.where(mask, film.image, 50.0)
-    found = register(ct, [dataclasses.replace(film, image=image, mask=mask)], QUICK)
+    image = torch.where(mask, seen.image, 50.0)
+    found = register(ct, [dataclasses.replace(seen, image=image, mask=mask)], QUICK)
     assert distance(ct, found.pose, truth) < 0.05
 
 
@@ -172,17 +175,17 @@ def test_a_start_that_the_camera_cannot_see_is_refused(ct, shift, words):
 
 
 def test_bad_input_is_refused(ct):
-    film = xray(ct, near())
+    seen = xray(ct, near())
     with pytest.raises(RegistrationError, match="No X-ray"):
         register(ct, [], QUICK)
     with pytest.raises(RegistrationError, match="Hounsfield"):
-        register(Image(ct.data + 5000, ct.affine), [film], QUICK)
+        register(Image(ct.data + 5000, ct.affine), [seen], QUICK)
     with pytest.raises(RegistrationError, match="NaN"):
-        register(Image(ct.data * torch.nan, ct.affine), [film], QUICK)
+        register(Image(ct.data * torch.nan, ct.affine), [seen], QUICK)
     with pytest.raises(RegistrationError, match="not rigid"):
-        register(ct, [film], QUICK, initial=Affine(torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0]))))
+        register(ct, [seen], QUICK, initial=Affine(torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0]))))
     with pytest.raises(RegistrationError, match="patch-ncc"):
-        register(ct, [film], dataclasses.replace(QUICK, similarity="patch-ncc"))
+        register(ct, [seen], dataclasses.replace(QUICK, similarity="patch-ncc"))
 
 
 def test_the_number_of_threads_is_given_back(ct):

@@ -20,7 +20,7 @@ from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptio
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import write_weights
 from DiffRegLib.transforms import Affine, read_transform, rigid
-from Testing.library.radiographed import CENTER, XRay, attenuation, distance, patient, xray
+from Testing.library.radiographed import CENTER, Radiograph, attenuation, distance, patient, xray
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -48,10 +48,10 @@ def options(network, **more):
 
 
 def test_register_lets_the_network_lead_and_gradient_ncc_follow(ct, tmp_path):
-    chosen, film = options(trained(tmp_path / "trained")), xray(ct, TRUTH)
+    chosen, seen = options(trained(tmp_path / "trained")), xray(ct, TRUTH)
     told = []
-    found = register(ct, [film], chosen, START, progress=lambda fraction, message, **details: told.append(details))
-    scene, volume = Scene(attenuation(ct), views_of([film]), chosen), attenuation(ct)
+    found = register(ct, [seen], chosen, START, progress=lambda fraction, message, **details: told.append(details))
+    scene, volume = Scene(attenuation(ct), views_of([seen]), chosen), attenuation(ct)
     watch, guide = Watch(60.0), Guide.load(chosen.network, volume, None)
     alone = descend_images(scene, guide.approach(scene, START.matrix, watch).pose, watch)
     assert torch.equal(found.pose.matrix, alone)
@@ -71,20 +71,20 @@ def test_a_network_that_ends_far_away_is_not_believed(ct, tmp_path):
 
 
 def test_the_network_tells_which_polarity_it_knows(ct, tmp_path):
-    film = xray(ct, TRUTH)
-    dark = XRay(-film.image, film.camera, kind="log")
+    seen = xray(ct, TRUTH)
+    dark = Radiograph(-seen.image, seen.camera, kind="log")
     found = register(ct, [dark], options(trained(tmp_path / "trained")), START)
     assert found.polarity == "negative" and distance(ct, found.pose, TRUTH) < 0.5
 
 
 @pytest.mark.parametrize("shape", [{"segmentation": True}, {"alone": True}])
 def test_a_network_that_knows_the_organ_gets_it(ct, tmp_path, shape):
-    chosen, film = options(trained(tmp_path / "trained", **shape)), xray(ct, TRUTH)
+    chosen, seen = options(trained(tmp_path / "trained", **shape)), xray(ct, TRUTH)
     with pytest.raises(RegistrationError, match="--mask"):
-        register(ct, [film], chosen, START)
+        register(ct, [seen], chosen, START)
     with pytest.raises(RegistrationError, match="shape"):
-        register(ct, [film], chosen, START, segmentation=torch.ones(1, 2, 2, 2))
-    found = register(ct, [film], chosen, START, segmentation=(ct.data > 200).float())
+        register(ct, [seen], chosen, START, segmentation=torch.ones(1, 2, 2, 2))
+    found = register(ct, [seen], chosen, START, segmentation=(ct.data > 200).float())
     assert distance(ct, found.pose, TRUTH) < 0.5
 
 
@@ -95,11 +95,11 @@ def test_another_similarity_after_the_network_is_refused(ct, tmp_path):
 
 @pytest.fixture
 def command(ct, tmp_path):
-    film = xray(ct, TRUTH)
+    seen = xray(ct, TRUTH)
     write_image(ct, tmp_path / "ct.nii.gz", "int16")
     write_image(Image((ct.data > 200).float(), ct.affine), tmp_path / "bones.nii.gz", "uint8")
-    write_image(Image(film.image[None, None], torch.eye(4)), tmp_path / "xray.nii.gz")
-    write_geometry(tmp_path / "geometry.json", [film.camera], CENTER)
+    write_image(Image(seen.image[None, None], torch.eye(4)), tmp_path / "xray.nii.gz")
+    write_geometry(tmp_path / "geometry.json", [seen.camera], CENTER)
     words = ["pose", tmp_path / "ct.nii.gz", tmp_path / "xray.nii.gz", "--geometry", tmp_path / "geometry.json"]
     words += ["--line-integrals", "--levels", 64, "--optimizer", "lbfgs", "--descent-iterations", 30]
     start = ["--start", 2, 0, 3, 3, 4, -3]

@@ -66,8 +66,8 @@ def test_a_stopped_descent_has_told_its_best_pose(ct, optimizer):
         search=False, optimizer=optimizer, similarity="ncc", levels=(64,), descent_iterations=25, learning_rate=0.05
     )
     options = dataclasses.replace(options, appearance="same", polarity="positive")
-    film = xray(ct, near())
+    seen = xray(ct, near())
     calls, _ = told(ct, options, near(), rigid([2.0, 0.0, 3.0], [3.0, 4.0, -3.0], CENTER))
-    images = [project(attenuation(ct), pose.matrix, film.camera)[0, 0] for _, pose in calls]
-    scores = torch.tensor([torch.corrcoef(torch.stack([im.flatten(), film.image.flatten()]))[0, 1] for im in images])
+    images = [project(attenuation(ct), pose.matrix, seen.camera)[0, 0] for _, pose in calls]
+    scores = torch.tensor([torch.corrcoef(torch.stack([im.flatten(), seen.image.flatten()]))[0, 1] for im in images])
     assert len(scores) > 2 and (scores.diff() > -1e-4).all()

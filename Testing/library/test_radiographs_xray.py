@@ -12,7 +12,8 @@ from DiffRegLib.image import Image
 from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield, keep_only
 from DiffRegLib.radiographs.field import field_of_view
 from DiffRegLib.radiographs.projection import project
-from DiffRegLib.radiographs.xray import Film, prepare, read_xray
+from DiffRegLib.radiographs.radiograph import prepare
+from DiffRegLib.radiographs.xray import XRay, read_xray
 
 SIZE = (96, 120)
 CAMERA = c_arm([0.0, 0, 0], 1000.0, 600.0, (3.0, 3.0), SIZE)
@@ -25,8 +26,8 @@ def thickness():
     return body + 1.0 * (np.abs(column - 70 - 0.2 * row) < 4)
 
 
-def film(values):
-    return Film(np.asarray(values, dtype=np.float32), "film.png")
+def acquired(values):
+    return XRay(np.asarray(values, dtype=np.float32), "xray.png")
 
 
 def write(path, values, spacing=None):
@@ -104,9 +105,9 @@ def test_any_grey_scale_comes_back_as_something_that_rises_with_attenuation(scal
     line_integral = thickness()
     shown = {"intensity": np.exp(-line_integral), "log": line_integral, "inverted log": 9 - line_integral}[scale]
     shown = (shown - shown.min()) / np.ptp(shown)
-    xray = prepare(film(4095 * shown**gamma), CAMERA)
+    xray = prepare(acquired(4095 * shown**gamma), CAMERA)
     assert xray.sign == (1 if scale == "log" else -1) and xray.confidence > 0.8
-    inside = xray.mask.numpy()
+    inside = xray.inside.numpy()
     from scipy.stats import spearmanr
 
     assert spearmanr(xray.image.numpy()[inside], line_integral[inside]).statistic > 0.999
@@ -114,31 +115,31 @@ def test_any_grey_scale_comes_back_as_something_that_rises_with_attenuation(scal
     assert (middle, high - low) == (pytest.approx(0, abs=1e-5), pytest.approx(1, abs=1e-5))
 
 
-def test_brightness_contrast_and_bits_of_a_film_do_not_matter():
+def test_brightness_contrast_and_bits_of_an_xray_do_not_matter():
     shown = np.exp(-thickness())
-    images = [prepare(film(a * shown), CAMERA).image for a in (4095.0, 1.0, 65535.0)]
+    images = [prepare(acquired(a * shown), CAMERA).image for a in (4095.0, 1.0, 65535.0)]
     torch.testing.assert_close(images[0], images[1], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(images[0], images[2], atol=1e-4, rtol=1e-4)
 
 
 def test_intensities_become_line_integrals_up_to_offset_and_scale():
     counts = np.random.default_rng(0).poisson(50000 * np.exp(-thickness()))
-    xray = prepare(film(counts), CAMERA)
+    xray = prepare(acquired(counts), CAMERA)
     assert xray.kind == "intensity" and "logarithm was taken" in xray.report
-    inside = xray.mask.numpy()
+    inside = xray.inside.numpy()
     assert np.corrcoef(xray.image.numpy()[inside], thickness()[inside])[0, 1] > 0.99
 
 
 def test_line_integrals_are_left_alone():
-    xray = prepare(film(thickness()), CAMERA, line_integrals=True)
+    xray = prepare(acquired(thickness()), CAMERA, line_integrals=True)
     np.testing.assert_array_equal(xray.image.numpy(), thickness().astype(np.float32))
-    assert xray.mask.all() and xray.sign == 1
+    assert xray.inside.all() and xray.sign == 1
 
 
 def test_dicom_is_believed_about_its_grey_scale():
-    upside_down = Film(film(9 - thickness()).values, "x.dcm", {"0028|1040": "LOG ", "0028|1041": "1"})
+    upside_down = XRay(acquired(9 - thickness()).values, "x.dcm", {"0028|1040": "LOG ", "0028|1041": "1"})
     assert prepare(upside_down, CAMERA).sign == -1
-    xray = prepare(Film(film(thickness() + 1).values, "x.dcm", {"0028|1040": "LIN", "0028|1041": "1"}), CAMERA)
+    xray = prepare(XRay(acquired(thickness() + 1).values, "x.dcm", {"0028|1040": "LIN", "0028|1041": "1"}), CAMERA)
     assert (xray.kind, xray.sign, xray.confidence) == ("intensity", -1, 1.0)
 
 
@@ -172,13 +173,13 @@ def test_the_hard_x_rays_are_turned_the_right_way(shared_data):
     poses = torch.from_numpy(np.load(shared_data / "drr_pelvis_hard" / "poses.npz")["M_target"])
     right = 0
     for image, pose in zip(images, poses, strict=True):
-        xray = prepare(film(image), camera)
+        xray = prepare(acquired(image), camera)
         collimated = (image == 0).mean() > 0.1
-        assert xray.mask.float().mean() < 0.75 if collimated else xray.mask.float().mean() > 0.9
-        assert not (xray.mask.numpy() & (image == 0)).mean() > 0.02
+        assert xray.inside.float().mean() < 0.75 if collimated else xray.inside.float().mean() > 0.9
+        assert not (xray.inside.numpy() & (image == 0)).mean() > 0.02
         truth = project(volume, pose, camera.resized(4), 3.0)[0, 0].numpy()
         small = xray.image.numpy()[2::4, 2::4]
-        inside = xray.mask.numpy()[2::4, 2::4]
+        inside = xray.inside.numpy()[2::4, 2::4]
         right += spearmanr(small[inside], truth[inside]).statistic > 0
     assert right >= 18
 

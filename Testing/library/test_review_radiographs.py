@@ -60,7 +60,7 @@ def test_the_difference_vanishes_at_the_right_pose_whatever_brightness_and_contr
 
 
 def test_the_figure_has_a_row_a_view_and_the_loss(tmp_path):
-    figure = pose_figure([pair(), pair(3.0)], "ct onto two films", "converged", TRACE)
+    figure = pose_figure([pair(), pair(3.0)], "ct onto two X-rays", "converged", TRACE)
     panels = [axes for axes in figure.axes if axes.images and axes.get_xlabel() == ""]
     assert len([axes for axes in panels if axes.images[0].get_array().shape[:2] == SIZE]) == 10
     loss = next(axes for axes in figure.axes if axes.get_title() == "optimization")

@@ -34,11 +34,11 @@ host.fail_pip()
 host.click(panel.ui.{button})
 print([shown.kind for shown in host.dialogs.shown], host.errors)
 """
-VOLUME, FILM = (12, 12, 12), (1, 16, 16)
+VOLUME, PIXELS = (12, 12, 12), (1, 16, 16)
 CARM = {"view_1_distance": 1000.0, "view_1_isocenter_distance": 600.0, "view_1_pixel_width": 1.0}
 BEGINNINGS = {  # inputs, settings, and the button that needs the packages
     "SplatRegistration": ({"fixed": VOLUME, "moving": VOLUME}, {}, "applyButton"),
-    "XRayPose": ({"ct": VOLUME, "xray_1": FILM}, CARM, "liveButton"),
+    "XRayPose": ({"ct": VOLUME, "xray_1": PIXELS}, CARM, "liveButton"),
 }
 FORGOTTEN = [file for name in MODULES for file in (f"{name}Lib/plan.py", f"Resources/UI/{name}.ui")]
 

@@ -38,7 +38,7 @@ def points(name):
     return vtk_to_numpy(slicer.util.getNode(name).GetPolyData().GetPoints().GetData())
 
 
-def on_film(name, column, row):
+def on_detector(name, column, row):
     """(3,) RAS mm where a pixel of the X-ray is on its plane, by the plane's texture coordinates."""
     mesh = slicer.util.getNode(name).GetPolyData()
     corners, texture = points(name), vtk_to_numpy(mesh.GetPointData().GetTCoords())
@@ -56,11 +56,11 @@ def test_source_beam_and_detector_are_where_the_settings_say(host, panel, settin
         CENTER + middle + across * WIDTH / 2 * x + down * HEIGHT / 2 * y
         for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))
     ]
-    film = "X-ray 1 of a block film"
+    detector = "X-ray 1 of a block detector"
     corners = [(-0.5, -0.5), (xray.SIZE[1] - 0.5, -0.5), (xray.SIZE[1] - 0.5, xray.SIZE[0] - 0.5)]
     corners.append((-0.5, xray.SIZE[0] - 0.5))
     for pixel, corner in zip(corners, expected):
-        assert np.abs(on_film(film, *pixel) - corner).max() < 1e-3
+        assert np.abs(on_detector(detector, *pixel) - corner).max() < 1e-3
     frame = points("X-ray 1 of a block beam")
     for corner in (*expected, CENTER + source):
         assert np.linalg.norm(frame - corner, axis=1).min() < 1e-3, "the frame has no such corner"
@@ -87,7 +87,7 @@ def test_the_ray_through_the_shadow_of_a_landmark_passes_the_landmark(host, pane
     rows, columns = np.indices(shadow.shape)
     pixel = (columns * weight).sum(), (rows * weight).sum()
     source = CENTER + [0, -650, 0]
-    ray = on_film("X-ray 1 of a block film", *pixel) - source
+    ray = on_detector("X-ray 1 of a block detector", *pixel) - source
     ray /= np.linalg.norm(ray)
     off = landmark - source - ((landmark - source) @ ray) * ray
     assert np.linalg.norm(off) < 1.0
@@ -103,22 +103,22 @@ def test_a_mark_in_the_upper_left_of_the_xray_is_there_on_the_plane(host, panel,
     xray.go_live(host, panel)
     host.click(panel.ui.handlesCheckBox)
     host.click(panel.ui.volumeCheckBox)
-    look_at_film(host, "X-ray 1 of a block film")
+    look_at_detector(host, "X-ray 1 of a block detector")
     picture = host.pixels("1").astype(int)
-    film = "X-ray 1 of a block film"
-    seen = {name: host.pixel_of("1", on_film(film, *pixel)) for name, pixel in places.items()}
+    detector = "X-ray 1 of a block detector"
+    seen = {name: host.pixel_of("1", on_detector(detector, *pixel)) for name, pixel in places.items()}
     assert seen["right"][0] - seen["mark"][0] > 60 and abs(seen["right"][1] - seen["mark"][1]) < 3
     assert seen["below"][1] - seen["mark"][1] > 50 and abs(seen["below"][0] - seen["mark"][0]) < 3
     bright = {name: int(picture[row, column].min()) for name, (column, row) in seen.items()}
     assert bright["mark"] > 200 and max(bright[name] for name in ("right", "below", "opposite")) < 120, bright
 
 
-def look_at_film(host, name):
+def look_at_detector(host, name):
     """Turns the camera of the 3D view to the plane, from the side from which its image is not a mirror's."""
-    upper_left, upper_right, lower_left = (on_film(name, *p) for p in ((0, 0), (90, 0), (0, 70)))
+    upper_left, upper_right, lower_left = (on_detector(name, *p) for p in ((0, 0), (90, 0), (0, 70)))
     across, up = upper_right - upper_left, upper_left - lower_left
     toward = np.cross(across, up)
-    middle = on_film(name, (xray.SIZE[1] - 1) / 2, (xray.SIZE[0] - 1) / 2)
+    middle = on_detector(name, (xray.SIZE[1] - 1) / 2, (xray.SIZE[0] - 1) / 2)
     camera = slicer.modules.cameras.logic().GetViewActiveCameraNode(host.view("1").mrmlViewNode())
     camera.SetFocalPoint(*middle)
     camera.SetPosition(*(middle + 700 * toward / np.linalg.norm(toward)))

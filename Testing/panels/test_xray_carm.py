@@ -63,7 +63,7 @@ def _shown(panel, number=1):
     return {name: getattr(panel.ui, f"view_{number}_{name}").value for name in TYPED}
 
 
-def _dicom(folder, tags, name="film.dcm"):
+def _dicom(folder, tags, name="xray.dcm"):
     """A file of 80 by 96 pixels with these tags, loaded as a volume."""
     import SimpleITK as sitk
 
@@ -166,8 +166,8 @@ def test_a_geometry_file_with_the_pose_of_the_patient_places_the_ct(host, panel,
     host.process()
     assert np.allclose(panel.pose.matrix, scene.truth) and scene.ct.GetParentTransformNode() is parameters(panel).pose
     xray.go_live(host, panel)
-    film = slicer.util.arrayFromVolume(scene.xrays[0])[0]
-    assert np.abs(xray.picture("XRay1") - film).max() < 1e-2
+    acquired = slicer.util.arrayFromVolume(scene.xrays[0])[0]
+    assert np.abs(xray.picture("XRay1") - acquired).max() < 1e-2
 
 
 def test_the_pose_in_a_geometry_file_does_not_replace_the_one_that_is_there(host, panel, scene, tmp_path):

@@ -53,24 +53,24 @@ def test_the_radiograph_over_the_xray_is_that_of_the_library(host, panel):
     assert np.abs(xray.picture(VIEW)[rows, columns] - reference).max() < 1e-3
     assert np.ptp(reference) > 1, "the rays meet nothing"
     xray.paste_truth(host, panel)
-    film = slicer.util.arrayFromVolume(scene.xrays[0])[0]
-    assert np.abs(xray.picture(VIEW) - film).max() < 1e-3
+    acquired = slicer.util.arrayFromVolume(scene.xrays[0])[0]
+    assert np.abs(xray.picture(VIEW) - acquired).max() < 1e-3
 
 
 def test_blend_shows_as_much_of_either_as_the_opacity_says(host, panel):
     scene = xray.choose(panel)
     xray.go_live(host, panel)
     xray.paste(host, panel, AWAY)
-    film, drr = xray.gray(scene.drr(scene.truth)), xray.gray(radiograph(scene, panel))
-    even = flat(film, drr)
-    assert np.abs(at(film) - at(drr))[even].max() > 40, "the two do not differ"
+    acquired, drr = xray.gray(scene.drr(scene.truth)), xray.gray(radiograph(scene, panel))
+    even = flat(acquired, drr)
+    assert np.abs(at(acquired) - at(drr))[even].max() > 40, "the two do not differ"
     for opacity in (0.0, 0.25, 1.0):
         panel.ui.opacitySlider.value = opacity
         host.process(50)
-        expected = (1 - opacity) * at(film) + opacity * at(drr)
+        expected = (1 - opacity) * at(acquired) + opacity * at(drr)
         assert np.abs(seen(host) - expected[:, None])[even].max() < NEAR
     xray.over(host, panel, "NOTHING")
-    assert np.abs(seen(host) - at(film)[:, None])[even].max() < NEAR
+    assert np.abs(seen(host) - at(acquired)[:, None])[even].max() < NEAR
     assert xray.picture(VIEW) is None
 
 
@@ -78,11 +78,11 @@ def test_red_and_cyan_are_the_two_images(host, panel):
     scene = xray.choose(panel)
     xray.go_live(host, panel)
     xray.paste(host, panel, AWAY)
-    film, drr = xray.gray(scene.drr(scene.truth)), xray.gray(radiograph(scene, panel))
-    even = flat(film, drr)
+    acquired, drr = xray.gray(scene.drr(scene.truth)), xray.gray(radiograph(scene, panel))
+    even = flat(acquired, drr)
     xray.over(host, panel, "RED_CYAN")
     shown = seen(host)[even]
-    assert np.abs(shown[:, 0] - at(film)[even]).max() < NEAR
+    assert np.abs(shown[:, 0] - at(acquired)[even]).max() < NEAR
     assert np.abs(shown[:, 1:] - at(drr)[even][:, None]).max() < NEAR
     xray.over(host, panel, "BLEND")
     assert np.ptp(seen(host), axis=1).max() <= 1, "the X-ray stays red"
@@ -92,7 +92,7 @@ def test_contours_lie_on_the_edges_of_the_ct_and_the_xray_is_seen_beside_them(ho
     scene = xray.choose(panel)
     xray.go_live(host, panel)
     xray.over(host, panel, "CONTOURS")
-    film, drr = xray.gray(scene.drr(scene.truth)), radiograph(scene, panel)
+    acquired, drr = xray.gray(scene.drr(scene.truth)), radiograph(scene, panel)
     edges = xray.picture(VIEW) == 1
     steep = np.hypot(*np.gradient(drr))
     assert 50 < edges.sum() < 0.15 * edges.size
@@ -102,9 +102,9 @@ def test_contours_lie_on_the_edges_of_the_ct_and_the_xray_is_seen_beside_them(ho
     assert np.mean((orange[:, 0] > 180) & (orange[:, 2] < 110)) > 0.9
     from scipy.ndimage import binary_dilation
 
-    away = flat(film) & ~at(binary_dilation(edges, iterations=2))
+    away = flat(acquired) & ~at(binary_dilation(edges, iterations=2))
     assert away.sum() > 5
-    assert np.abs(seen(host)[away] - at(film)[away][:, None]).max() < NEAR
+    assert np.abs(seen(host)[away] - at(acquired)[away][:, None]).max() < NEAR
 
 
 def test_the_checkerboard_takes_turns(host, panel):
@@ -235,6 +235,6 @@ def test_two_views_show_one_pose(host, panel):
     xray.paste(host, panel, "3 2 1 5 4 -6")
     for view, name in enumerate(("XRay1", "XRay2")):
         assert np.abs(xray.picture(name) - scene.drr(panel.pose.matrix, view)).max() < 1e-4
-    film = xray.gray(scene.drr(scene.truth, 1))
+    acquired = xray.gray(scene.drr(scene.truth, 1))
     xray.over(host, panel, "NOTHING")
-    assert np.abs(seen(host, view="XRay2") - at(film)[:, None])[flat(film)].max() < NEAR
+    assert np.abs(seen(host, view="XRay2") - at(acquired)[:, None])[flat(acquired)].max() < NEAR

@@ -203,7 +203,7 @@ def test_the_module_is_left_while_a_registration_runs_and_closed(host, panel):
     host.wait_until(lambda: not np.array_equal(panel.pose.matrix, first), SECONDS, "another pose")
     host.close_module("XRayPose")
     assert _gone(folder, worker)
-    assert not [name for name in xray.node_names() if name.endswith(("beam", "film", "detector"))]
+    assert not [name for name in xray.node_names() if name.endswith(("beam", "detector"))]
     assert scene.ct.GetScene() is not None
 
 

@@ -163,7 +163,7 @@ def test_a_node_that_is_removed_ends_it_with_a_sentence(host, panel, role, words
     assert not panel.session.running and not panel.ui.liveButton.checked
     assert layout() == before
     assert words in panel.ui.statusLabel.text and panel.ui.statusLabel.isVisible()
-    left = [name for name in xray.node_names() if "film" in name or "beam" in name or "CT over" in name]
+    left = [name for name in xray.node_names() if "detector" in name or "beam" in name or "CT over" in name]
     assert not left
     host.mouse.drag("Red", (50, 50), (80, 80))
 

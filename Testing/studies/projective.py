@@ -28,10 +28,10 @@ from DiffRegLib.camera import Camera
 from DiffRegLib.files import read_image
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
-from DiffRegLib.methods.projective.views import Radiograph
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
-from DiffRegLib.radiographs.xray import Film, prepare
+from DiffRegLib.radiographs.radiograph import Radiograph, prepare
+from DiffRegLib.radiographs.xray import XRay
 from DiffRegLib.review.radiographs import RadiographPair, pose_overview
 from DiffRegLib.transforms import Affine
 
@@ -166,17 +166,17 @@ def _clean(ct: Image, start: str, chosen: list[int], noisy: bool = False) -> lis
         if noisy:
             lines = -np.log(np.maximum(images["counts_noisy"].astype(np.float64), 1) / float(images["I0"]))
     camera = _camera("frontal", 128)
-    films = [prepare(Film(line.astype(np.float32), "DRR"), camera, line_integrals=True) for line in lines]
-    return [Case(str(k), (films[k],), starts[k], targets[k], points) for k in chosen]
+    radiographs = [prepare(XRay(line.astype(np.float32), "DRR"), camera, line_integrals=True) for line in lines]
+    return [Case(str(k), (radiographs[k],), starts[k], targets[k], points) for k in chosen]
 
 
 def _two(ct: Image, start: str, chosen: list[int]) -> list[Case]:
     side, volume = _camera("lateral", 128), attenuation(ct)
     cases = _clean(ct, start, chosen)
-    films = [project(volume, case.target, side, step=0.5)[0, 0].numpy() for case in cases]
+    radiographs = [project(volume, case.target, side, step=0.5)[0, 0].numpy() for case in cases]
     return [
-        dataclasses.replace(case, xrays=(*case.xrays, prepare(Film(film, "lateral"), side, line_integrals=True)))
-        for case, film in zip(cases, films)
+        dataclasses.replace(case, xrays=(*case.xrays, prepare(XRay(xray, "lateral"), side, line_integrals=True)))
+        for case, xray in zip(cases, radiographs)
     ]
 
 
@@ -184,9 +184,9 @@ def _hard(ct: Image, start: str, chosen: list[int]) -> list[Case]:
     starts, targets = _poses("drr_pelvis_hard", start)
     points = _points("drr_pelvis_hard", "pelvis_points.npz")
     with np.load(DATA / "drr_pelvis_hard" / "xrays256.npz") as images:
-        films = [Film(image.astype(np.float32), f"X-ray {k}") for k, image in enumerate(images["image"])]
+        radiographs = [XRay(image.astype(np.float32), f"X-ray {k}") for k, image in enumerate(images["image"])]
     camera = _camera("frontal", 256)
-    return [Case(str(k), (prepare(films[k], camera),), starts[k], targets[k], points) for k in chosen]
+    return [Case(str(k), (prepare(radiographs[k], camera),), starts[k], targets[k], points) for k in chosen]
 
 
 def _pairs(ct: Image, start: str, chosen: list[int]) -> list[Case]:
@@ -195,11 +195,11 @@ def _pairs(ct: Image, start: str, chosen: list[int]) -> list[Case]:
     pairs = []
     for k in chosen:
         first, second = cases[k], cases[(k + 1) % 20]
-        film = second.xrays[0]
-        placed = first.target @ torch.linalg.inv(second.target) @ film.camera.pose
-        film = dataclasses.replace(film, camera=dataclasses.replace(film.camera, pose=placed))
+        xray = second.xrays[0]
+        placed = first.target @ torch.linalg.inv(second.target) @ xray.camera.pose
+        xray = dataclasses.replace(xray, camera=dataclasses.replace(xray.camera, pose=placed))
         name = f"{first.name} and {second.name}"
-        pairs.append(dataclasses.replace(first, name=name, xrays=(*first.xrays, film)))
+        pairs.append(dataclasses.replace(first, name=name, xrays=(*first.xrays, xray)))
     return pairs
 
 
@@ -212,10 +212,10 @@ SETS = {"clean": _clean, "noisy": _noisy, "hard": _hard, "two": _two, "pairs": _
 
 def _picture(ct: Image, outcome: Outcome, path: Path) -> None:
     """The pose found against the start, and below it the true pose against the one found."""
-    case, film, found = outcome.case, outcome.case.xrays[0], outcome.result.pose.matrix
-    start, end, truth = project(attenuation(ct), torch.stack([case.start, found, case.target]), film.camera)[:, 0]
+    case, xray, found = outcome.case, outcome.case.xrays[0], outcome.result.pose.matrix
+    start, end, truth = project(attenuation(ct), torch.stack([case.start, found, case.target]), xray.camera)[:, 0]
     rows = [("start, then found", start, end), ("found, then true", end, truth)]
-    pairs = [RadiographPair(name, film.image, film.mask, before, after) for name, before, after in rows]
+    pairs = [RadiographPair(name, xray.image, xray.inside, before, after) for name, before, after in rows]
     sure = outcome.result.uncertainty
     note = (
         f"{outcome.error:.2f} mm off; {outcome.result.verdict}, uncertainty {sure.point_mm:.2f} mm, in depth "

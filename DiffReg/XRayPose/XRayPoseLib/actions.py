@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.panel import packages
-from DiffRegLib.mrml.xray.seen_film import has_dicom
+from DiffRegLib.mrml.xray.seen import has_dicom
 from XRayPoseLib import carm, landmarks
 from XRayPoseLib.parameters import xrays
 

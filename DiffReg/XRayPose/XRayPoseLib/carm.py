@@ -13,7 +13,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.panel.option_parameters import from_parameter, label, parameter_name, to_parameter
 from DiffRegLib.mrml.seen import name_of
-from DiffRegLib.mrml.xray.seen_film import size_of
+from DiffRegLib.mrml.xray.seen import size_of
 from DiffRegLib.options import from_dict, option_fields
 from DiffRegLib.radiographs.options import NEEDED, CArmOptions
 from XRayPoseLib.parameters import xrays
@@ -117,7 +117,7 @@ def from_dicom(parameters: Any) -> list[str]:
     import torch
 
     from DiffRegLib.camera import from_dicom as camera_from_dicom
-    from DiffRegLib.mrml.xray.film import dicom_tags
+    from DiffRegLib.mrml.xray.nodes import dicom_tags
     from DiffRegLib.radiographs.carm import options_of
 
     center, faults = torch.from_numpy(center_of(parameters.ct)), []

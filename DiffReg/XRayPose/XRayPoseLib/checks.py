@@ -10,7 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.export import check_input
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.seen import name_of
-from DiffRegLib.mrml.xray.seen_film import check_film
+from DiffRegLib.mrml.xray.seen import check_xray
 from XRayPoseLib import carm
 from XRayPoseLib.parameters import METHOD, xrays
 from XRayPoseLib.pose import check_ct
@@ -46,7 +46,7 @@ def _check_part(parameters: Any) -> None:
 def _check_xrays(parameters: Any) -> None:
     chosen = [node for _number, node in xrays(parameters)]
     for node in chosen:
-        check_film(node)
+        check_xray(node)
         if node is parameters.ct:
             raise RegistrationError(
                 _("{name} is the CT and an X-ray: choose two different nodes.").format(name=name_of(node))

@@ -55,7 +55,7 @@ class PosePlan:
             exported.append(self._as(self._parameters.part, export(self._part[0], folder, "mask")))
             yield
         for place, (_number, node) in enumerate(self._xrays, 1):
-            exported.append(self._film(node, folder, f"xray_{place}"))
+            exported.append(self._xray(node, folder, f"xray_{place}"))
             yield
         center = torch.from_numpy(carm.center_of(self._ct))
         geometry, start = folder / "geometry.json", folder / "start.tfm"
@@ -101,22 +101,22 @@ class PosePlan:
         return dataclasses.replace(exported, node_id=node.GetID(), name=node.GetName())
 
     @staticmethod
-    def _film(node: Any, folder: Path, role: str) -> Exported:
+    def _xray(node: Any, folder: Path, role: str) -> Exported:
         """Writes the pixels as they are, with the DICOM tags that say what they are."""
         import SimpleITK as sitk
 
-        from DiffRegLib.mrml.xray.film import film_of
+        from DiffRegLib.mrml.xray.nodes import xray_of
 
-        film = film_of(node)
-        image = sitk.GetImageFromArray(film.values)
-        for tag, value in film.tags.items():
+        xray = xray_of(node)
+        image = sitk.GetImageFromArray(xray.values)
+        for tag, value in xray.tags.items():
             image.SetMetaData(tag, value)
         path = folder / f"{role}.nrrd"
         try:
             sitk.WriteImage(image, str(path))
         except RuntimeError:
             raise RegistrationError(
-                _("{name} cannot be written to {path}: check the disk space.").format(name=film.name, path=path)
+                _("{name} cannot be written to {path}: check the disk space.").format(name=xray.name, path=path)
             ) from None
         return Exported(role, path, node.GetID(), node.GetName())
 

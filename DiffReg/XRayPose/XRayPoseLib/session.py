@@ -98,25 +98,25 @@ class Session:
 
     def _prepare(self) -> tuple[Any, ...]:
         """Everything that can fail, before anything in the scene changes."""
-        from DiffRegLib.mrml.xray.film import film_of
+        from DiffRegLib.mrml.xray.nodes import xray_of
         from DiffRegLib.options import from_dict
         from DiffRegLib.radiographs.options import ImagingOptions
-        from DiffRegLib.radiographs.xray import prepare
+        from DiffRegLib.radiographs.radiograph import prepare
 
         imaging = from_dict(ImagingOptions, read_options(self.parameters, METHOD)["imaging"])
         cameras = carm.cameras(self.parameters)
-        films = [film_of(node) for _number, node in xrays(self.parameters)]
-        prepared = [prepare(film, camera, imaging.line_integrals) for film, camera in zip(films, cameras)]
+        read = [xray_of(node) for _number, node in xrays(self.parameters)]
+        prepared = [prepare(xray, camera, imaging.line_integrals) for xray, camera in zip(read, cameras)]
         names = [node.GetName() for _number, node in xrays(self.parameters)]
         return attenuation_of(self.parameters, imaging), prepared, names, cameras
 
     def _show(self, volume: Any, prepared: list[Any], names: list[str], cameras: list[Any]) -> None:
-        from DiffRegLib.mrml.xray.live_view import LiveView
+        from DiffRegLib.mrml.xray.live_overlay import LiveOverlay
         from DiffRegLib.mrml.xray.mouse import XRayHand
 
         p, pose = self.parameters, self._pose
         device = read_options(p, METHOD)["pose"]["device"]
-        self.view = LiveView(volume, prepared, names, p.ct, pose.node, self._rested, device)
+        self.view = LiveOverlay(volume, prepared, names, p.ct, pose.node, self._rested, device)
         center = carm.center_of(p.ct)
         for name, camera in zip(layout.VIEWS, cameras):
             widget = slicer.app.layoutManager().sliceWidget(name).sliceView()

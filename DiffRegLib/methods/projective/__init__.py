@@ -9,7 +9,7 @@ from typing import Any
 from DiffRegLib.methods.method import Input, Method, Training
 from DiffRegLib.methods.projective.options import PoseOptions, StartOptions
 from DiffRegLib.methods.projective.training_options import NetworkOptions, OrganOptions, TrainingOptions
-from DiffRegLib.radiographs.options import ImagingOptions, ViewOptions
+from DiffRegLib.radiographs.options import CameraOptions, ImagingOptions
 
 __all__ = ["METHOD", "PoseOptions", "PoseRegistration", "register"]
 
@@ -53,7 +53,7 @@ METHOD = Method(
             Input("organs", ("image",), "its segmentation, any grid: the tissue to look at, as bone"),
             Input("geometry", ("geometry",), f"{GEOMETRY}; goes over the view", required=False),
         ),
-        options={"training": TrainingOptions, "network": NetworkOptions, "view": ViewOptions, "organs": OrganOptions},
+        options={"training": TrainingOptions, "network": NetworkOptions, "view": CameraOptions, "organs": OrganOptions},
         run="DiffRegLib.methods.projective.train_run:train_run",
     ),
 )

@@ -24,12 +24,13 @@ from DiffRegLib.methods.projective.result import PoseRegistration
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.methods.projective.verdict import judge
-from DiffRegLib.methods.projective.views import Radiograph, views_of
+from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.registration import Progress, Provenance
 from DiffRegLib.ops.device import choose_device, peak_memory_mb
 from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield
+from DiffRegLib.radiographs.radiograph import Radiograph
 from DiffRegLib.transforms import Affine
 
 DENSE = 1.0  # a mm; no tissue or metal attenuates X-rays by more, and no CT in HU stays below

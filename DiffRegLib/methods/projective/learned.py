@@ -20,9 +20,10 @@ from DiffRegLib.methods.projective.network import (
     pushed,
     standardized,
 )
-from DiffRegLib.methods.projective.views import Radiograph, views_of
+from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import read_weights
 from DiffRegLib.ops.device import choose_device
+from DiffRegLib.radiographs.radiograph import Radiograph
 from DiffRegLib.radiographs.resolution import pooled
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ STEPS = 150
 
 
 @dataclass(frozen=True)
-class _Film:
+class _Seen:
     xray: Tensor
     mask: Tensor
     camera: Camera
@@ -78,14 +79,7 @@ class LearnedSimilarity:
         self, volume: Image, xray: Tensor, camera: Camera, pose: Tensor, segmentation: Tensor | None = None
     ) -> tuple[float, Tensor]:
         """The similarity of an X-ray (rows, columns), and its gradient (6,) to the pose (4,4), see `Comparison`."""
-        return self.between(volume, [_Whole(xray, None, camera)], segmentation).value_and_gradient(pose)
-
-
-@dataclass(frozen=True)
-class _Whole:
-    image: Tensor
-    mask: Tensor | None
-    camera: Camera
+        return self.between(volume, [Radiograph(xray, camera)], segmentation).value_and_gradient(pose)
 
 
 class Comparison:
@@ -107,8 +101,8 @@ class Comparison:
         with torch.no_grad():
             organ = coarse.data[1:] if segmentation is not None else None
             self.channels = self.network.channels(Image(coarse.data[:1], coarse.affine), organ)
-        self._films = [
-            _Film(
+        self._seen = [
+            _Seen(
                 standardized(polarity * view.image.to(device), mask := view.mask.to(device))[None, None],
                 mask,
                 view.camera,
@@ -154,8 +148,8 @@ class Comparison:
     def _evaluated(self, pose: Tensor) -> tuple[float, Tensor]:
         with torch.no_grad():
             parts = [
-                self.network.slope(self.channels, pose[None], self.center, film.camera, film.xray, film.mask)
-                for film in self._films
+                self.network.slope(self.channels, pose[None], self.center, seen.camera, seen.xray, seen.mask)
+                for seen in self._seen
             ]
         value = sum(value.item() for value, _ in parts) / len(parts)
         return value, sum(gradient[0] for _, gradient in parts) / len(parts)

@@ -21,7 +21,7 @@ from DiffRegLib.methods.projective.learned import Guide, descend_images
 from DiffRegLib.methods.projective.match import Kind
 from DiffRegLib.methods.projective.motion import moved, step_between
 from DiffRegLib.methods.projective.scene import Scene
-from DiffRegLib.methods.projective.search import Candidate, Stage, Tactic, distance, refined, search
+from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
@@ -84,8 +84,8 @@ def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     options = scene.options
     first = Stage(scene.search_level, WIDE, options.refined, 0.0, options.iterations)
     second = Stage(scene.levels[0], NARROW, 1, 0.0, options.iterations)
-    tactic = Tactic("ncc", (first, second), SAME, ranked=False)
-    found = _candidates(scene, start, tactic, watch)
+    recipe = Recipe("ncc", (first, second), SAME, ranked=False)
+    found = _candidates(scene, start, recipe, watch)
     return replace(_finished(scene, found[0], "ncc", watch), appearance="same")
 
 
@@ -96,8 +96,8 @@ def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     for width in scene.levels[:2]:
         stages.append(Stage(width, NARROW, keep, options.thin))
         keep = max(1, keep // 3)
-    tactic = Tactic("local-ncc", tuple(stages), BELIEVED, ranked=True)
-    found = _candidates(scene, start, tactic, watch)
+    recipe = Recipe("local-ncc", tuple(stages), BELIEVED, ranked=True)
+    found = _candidates(scene, start, recipe, watch)
     done = _finished(scene, found[0], "local-ncc", watch)
     if options.optimizer == "gauss-newton" and options.similarity == "auto" and not watch.expired:
         done = _read_twice(scene, done, watch)
@@ -120,18 +120,18 @@ def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
     return replace(first, best=replace(best, pose=moved(best.pose, generators, half)), spread=half)
 
 
-def _candidates(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
+def _candidates(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Candidate]:
     if scene.options.search:
-        return search(scene, start, tactic, watch)
+        return search(scene, start, recipe, watch)
     signs = _polarities(scene)
     candidates = [Candidate(start, 0.0, sign) for sign in signs]
     if scene.options.optimizer == "gauss-newton":
-        for stage in tactic.stages:
-            candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+        for stage in recipe.stages:
+            candidates = [refined(scene, c, recipe.kind, stage) for c in candidates]
             watch.report(0.0, "Refining from the start.", max(candidates, key=lambda c: c.score).pose)
     elif len(signs) > 1:
-        stage = tactic.stages[0]
-        scores = [float(scene.problem(stage.width, tactic.kind, sign, stage.pixels).scores(start)) for sign in signs]
+        stage = recipe.stages[0]
+        scores = [float(scene.problem(stage.width, recipe.kind, sign, stage.pixels).scores(start)) for sign in signs]
         candidates = [Candidate(start, score, sign) for score, sign in zip(scores, signs)]
     return sorted(candidates, key=lambda c: -c.score)
 

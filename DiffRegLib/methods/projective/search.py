@@ -43,7 +43,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Tactic:
+class Recipe:
     """What is compared, through which stages, and from which correlation a candidate of the last stage is believed."""
 
     kind: Kind
@@ -52,7 +52,7 @@ class Tactic:
     ranked: bool  # whether rank correlation takes part in the choice from the random poses
 
 
-def search(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Candidate]:
+def search(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Candidate]:
     """Candidates of the last stage, best first; the first round also tries the start itself."""
     options = scene.options
     generator = torch.Generator().manual_seed(options.seed)
@@ -62,17 +62,17 @@ def search(scene: Scene, start: Tensor, tactic: Tactic, watch: Watch) -> list[Ca
         watch.report(0.7 * number / options.rounds, message)
         spread = 1 + GROWTH * number
         poses = _drawn(scene, start, options.starts, spread, generator)
-        candidates = _promising(scene, poses, tactic, options.refined)
-        for stage in tactic.stages:
+        candidates = _promising(scene, poses, recipe, options.refined)
+        for stage in recipe.stages:
             candidates = best_apart(candidates, scene.center)[: stage.keep]
-            candidates = [refined(scene, c, tactic.kind, stage) for c in candidates]
+            candidates = [refined(scene, c, recipe.kind, stage) for c in candidates]
             best = found[0] if found else max(candidates, key=lambda c: c.score)
             watch.report(0.7 * number / options.rounds, message, best.pose)
             if watch.expired:
                 break
         found = best_apart(found + candidates, scene.center)
         watch.report(0.7 * (number + 1) / options.rounds, message, found[0].pose)
-        if watch.expired or found[0].score > tactic.believed:
+        if watch.expired or found[0].score > recipe.believed:
             break
     return found
 
@@ -117,16 +117,16 @@ def _drawn(scene: Scene, start: Tensor, count: int, spread: float, generator: to
     return moved(start, problem.generators(start), steps.to(start.device))
 
 
-def _promising(scene: Scene, poses: Tensor, tactic: Tactic, count: int) -> list[Candidate]:
+def _promising(scene: Scene, poses: Tensor, recipe: Recipe, count: int) -> list[Candidate]:
     """The best `count` poses by each score, with the polarities that its signs tell or the options state.
 
     The views need not have the same: what the preparation of an X-ray says of its grey scale may be wrong for one.
     """
-    stage = tactic.stages[0]
-    problem = scene.problem(stage.width, tactic.kind, 1.0, stage.pixels)
+    stage = recipe.stages[0]
+    problem = scene.problem(stage.width, recipe.kind, 1.0, stage.pixels)
     rendered = problem.renderer.images(poses)
     lists = [torch.stack([match.scores(images) for match, images in zip(problem.matches, rendered)])]
-    if tactic.ranked:
+    if recipe.ranked:
         pairs = zip(problem.matches, rendered)
         lists.append(torch.stack([rank_correlation(im, m.view.image, m.view.mask) for m, im in pairs]))
     wanted = {"auto": None, "positive": 1.0, "negative": -1.0}[scene.options.polarity]

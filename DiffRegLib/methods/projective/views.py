@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,22 +12,12 @@ from torch import Tensor
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
-
-
-class Radiograph(Protocol):
-    """`image` (rows, columns), `mask` of the same shape or None for all of it, and the `camera` that took it.
-
-    An optional `kind` of "line integral" says that the values are those of a CT's projection.
-    """
-
-    image: Tensor
-    mask: Tensor | None
-    camera: Camera
+from DiffRegLib.radiographs.radiograph import Radiograph
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A radiograph ready to be compared: float32 image, boolean mask (both rows, columns) and camera.
+    """An X-ray with its camera in a registration: float32 image, boolean mask (both rows, columns) and camera.
 
     integrals: whether it is said to show line integrals.
     """
@@ -64,7 +53,7 @@ def _checked(xray: Radiograph, name: str) -> View:
         raise RegistrationError(
             f"{name} has the shape {tuple(image.shape)}, its camera {xray.camera.size}: give one image of that size."
         )
-    mask = torch.ones_like(image, dtype=torch.bool) if xray.mask is None else torch.as_tensor(xray.mask).bool()
+    mask = torch.as_tensor(xray.inside).bool()
     if mask.shape != image.shape:
         raise RegistrationError(f"The mask of {name} has the shape {tuple(mask.shape)}: give {tuple(image.shape)}.")
     if mask.sum() < 100:
@@ -74,5 +63,4 @@ def _checked(xray: Radiograph, name: str) -> View:
         raise RegistrationError(f"{name} has values that are not numbers: mask or replace them.")
     if inside.max() - inside.min() <= 1e-6 * inside.abs().max():
         raise RegistrationError(f"{name} is constant ({inside[0].item():g}): give another image.")
-    kind = getattr(xray, "kind", "line integral")
-    return View(torch.where(mask, image, inside.mean()), mask, xray.camera, kind == "line integral")
+    return View(torch.where(mask, image, inside.mean()), mask, xray.camera, xray.kind == "line integral")

@@ -49,23 +49,23 @@ class Beam:
 
     def __init__(self, name: str, color: tuple[float, float, float]) -> None:
         self._frame = _model(f"{name} beam", color)
-        self._film = _model(f"{name} film", (1.0, 1.0, 1.0))
-        display = self._film.GetDisplayNode()
+        self._detector = _model(f"{name} detector", (1.0, 1.0, 1.0))
+        display = self._detector.GetDisplayNode()
         display.SetBackfaceCulling(False)
         display.SetAmbient(1.0)
         display.SetDiffuse(0.0)
         display.SetSpecular(0.0)
         self._texture: vtk.vtkTrivialProducer | None = None
-        self.nodes = (self._frame, self._film)
+        self.nodes = (self._frame, self._detector)
 
     def show(self, camera: Camera, gray: np.ndarray | None) -> None:
         """Places the parts. gray: (rows, columns) uint8 on the detector, or None for what is there already."""
         self._frame.SetAndObservePolyData(beam_mesh(camera))
-        self._film.SetAndObservePolyData(detector_mesh(camera))
+        self._detector.SetAndObservePolyData(detector_mesh(camera))
         if gray is not None:
             self._texture = vtk.vtkTrivialProducer()
             self._texture.SetOutput(arrays.image_data(np.repeat(gray[None, None], 3, axis=0)))
-            self._film.GetDisplayNode().SetTextureImageDataConnection(self._texture.GetOutputPort())
+            self._detector.GetDisplayNode().SetTextureImageDataConnection(self._texture.GetOutputPort())
 
     def set_visible(self, visible: bool) -> None:
         for node in self.nodes:

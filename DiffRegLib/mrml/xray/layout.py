@@ -40,10 +40,10 @@ _PATIENT = (
 
 def description(count: int) -> str:
     """The XML of the layout for one or two X-rays."""
-    films = "".join(_XRAYS[:count])
+    xrays = "".join(_XRAYS[:count])
     return (
         '<layout type="horizontal" split="true">'
-        f'<item splitSize="600"><layout type="vertical" split="true">{films}</layout></item>{_PATIENT}</layout>'
+        f'<item splitSize="600"><layout type="vertical" split="true">{xrays}</layout></item>{_PATIENT}</layout>'
     )
 
 

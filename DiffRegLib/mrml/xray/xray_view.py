@@ -1,4 +1,4 @@
-"""One X-ray in its slice view: the film, what is laid over it, the C-arm in 3D, and a sentence on the picture."""
+"""One X-ray in its slice view: the X-ray, what is laid over it, the C-arm in 3D, and a sentence on the picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from DiffRegLib.mrml.xray.beam import Beam
 from DiffRegLib.mrml.xray.detector import show_detector, slice_to_ras
 from DiffRegLib.mrml.xray.layout import composite_of, slice_node
 from DiffRegLib.mrml.xray.pictures import GRAY, RED, Picture
-from DiffRegLib.radiographs.xray import XRay
+from DiffRegLib.radiographs.radiograph import Radiograph
 from DiffRegLib.review.overlay import display, overlay, reduced
 
 HELD = 1e-3  # mm by which the slice may leave the detector, on which alone there is something to see
@@ -28,11 +28,11 @@ class XRayView:
     name: of the X-ray; view: the layout name of its slice view; color: of its C-arm, 0 to 1.
     """
 
-    def __init__(self, xray: XRay, name: str, view: str, color: tuple[float, float, float]) -> None:
+    def __init__(self, xray: Radiograph, name: str, view: str, color: tuple[float, float, float]) -> None:
         self.xray, self.view, self._camera = xray, view, xray.camera
-        gray = display(xray.image.numpy(), xray.mask.numpy())
-        self._film, self._over = Picture(f"{name} on its detector"), Picture(f"CT over {name}")
-        self._film.put(gray, xray.camera)
+        gray = display(xray.image.numpy(), xray.inside.numpy())
+        self._image, self._over = Picture(f"{name} on its detector"), Picture(f"CT over {name}")
+        self._image.put(gray, xray.camera)
         self._beam = Beam(name, color)
         self._beam.show(xray.camera, np.rint(255 * gray).astype(np.uint8))
         self._sizes: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
@@ -65,7 +65,7 @@ class XRayView:
             image, mask = self._reduced(camera.size, abs(camera.spacing[0] / self._camera.spacing[0]))
             laid = overlay(mode, drr, image, mask)
             self._over.show(laid, camera)
-        self._film.color(RED if mode == "red-cyan" else GRAY, 0.0, 1.0)
+        self._image.color(RED if mode == "red-cyan" else GRAY, 0.0, 1.0)
         changing = composite.StartModify()
         composite.SetForegroundVolumeID(self._over.node.GetID() if mode else None)
         composite.SetForegroundOpacity(opacity if mode == "blend" else 1.0)
@@ -106,15 +106,15 @@ class XRayView:
         composite.SetBackgroundVolumeID(None)
         composite.SetForegroundVolumeID(None)
         composite.SetCompositing(composite.Alpha)
-        for part in (self._film, self._over, self._beam):
+        for part in (self._image, self._over, self._beam):
             part.remove()
 
     def _enter(self) -> None:
         composite = composite_of(self.view)
-        composite.SetBackgroundVolumeID(self._film.node.GetID())
+        composite.SetBackgroundVolumeID(self._image.node.GetID())
         composite.SetForegroundVolumeID(None)
         composite.SetLabelVolumeID(None)
-        self._film.color(GRAY, 0.0, 1.0)
+        self._image.color(GRAY, 0.0, 1.0)
         node = slice_node(self.view)
         self._observed = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._changed)
         _renderer(slicer.app.layoutManager().sliceWidget(self.view)).AddViewProp(self._text)
@@ -129,7 +129,7 @@ class XRayView:
     def _reduced(self, size: tuple[int, int], factor: float) -> tuple[np.ndarray, np.ndarray]:
         """The X-ray and its mask with pixels `factor` times as wide."""
         if size not in self._sizes:
-            image, share = (reduced(t.float().numpy(), factor) for t in (self.xray.image, self.xray.mask))
+            image, share = (reduced(t.float().numpy(), factor) for t in (self.xray.image, self.xray.inside))
             self._sizes[size] = image, share > 0.99
         return self._sizes[size]
 

@@ -55,15 +55,15 @@ def unscaled(sums: Tensor, scale: Tensor) -> Tensor:
 
 
 @cuda.jit(device=True)
-def widened(voxel, brain):
-    """The float32 value of a voxel of any type; `brain` tells that it holds the bits of a bfloat16."""
-    if brain:
+def widened(voxel, bf16):
+    """The float32 value of a voxel of any type; `bf16` tells that it holds the bits of a bfloat16."""
+    if bf16:
         return cuda.libdevice.int_as_float(i32(i32(voxel) << 16))
     return f32(voxel)
 
 
 @cuda.jit(device=True)
-def read_cell(flat, brain, start, i, j, k, x, y, z, depth, height, width):
+def read_cell(flat, bf16, start, i, j, k, x, y, z, depth, height, width):
     """Value and voxel gradient at the fractions x, y, z of the cell (i,j,k), zero outside; flat[start] is voxel 0."""
     value = dx = dy = dz = f32(0)
     if is_inside(i, j, k, depth, height, width):
@@ -71,16 +71,16 @@ def read_cell(flat, brain, start, i, j, k, x, y, z, depth, height, width):
         b, c, one = a + u64(width), a + u64(height * width), u64(1)
         d = c + u64(width)
         return interpolate(
-            widened(flat[a], brain), widened(flat[a + one], brain),
-            widened(flat[b], brain), widened(flat[b + one], brain),
-            widened(flat[c], brain), widened(flat[c + one], brain),
-            widened(flat[d], brain), widened(flat[d + one], brain), x, y, z,
+            widened(flat[a], bf16), widened(flat[a + one], bf16),
+            widened(flat[b], bf16), widened(flat[b + one], bf16),
+            widened(flat[c], bf16), widened(flat[c + one], bf16),
+            widened(flat[d], bf16), widened(flat[d + one], bf16), x, y, z,
         )  # fmt: skip
     for number in range(8):
         q = corner(number, i, j, k, depth, height, width)
         if q != NOWHERE:
             u, v, w, du, dv, dw = hat(number, x, y, z)
-            voxel = widened(flat[start + q], brain)
+            voxel = widened(flat[start + q], bf16)
             value += voxel * u * v * w
             dx += voxel * du * v * w
             dy += voxel * u * dv * w

@@ -33,13 +33,13 @@ GROUP = LANES * DEEP
 
 
 @jit
-def set_up(frame, lens, pixels, places, columns, step, shape, rays, spans, to):
+def set_up(frame, detector, pixels, places, columns, step, shape, rays, spans, to):
     """Start, step and alpha of the rays of pixels[places] into rays (8,·), counts and inner ones into spans (3,·)."""
     depth, height, width = shape
     for n in range(places.shape[0]):
         row, column = pixels[places[n]] // columns, pixels[places[n]] % columns
         count, begin, end, x, y, z, dx, dy, dz, alpha, share = ray_of(
-            frame, lens, float(row), float(column), step, depth, height, width
+            frame, detector, float(row), float(column), step, depth, height, width
         )
         p = to + n
         spans[0, p], spans[1, p], spans[2, p] = count, begin, end
@@ -115,14 +115,14 @@ def _march(volume, start, shape, beams, lo, hi, indices, fractions, corners, sum
 
 
 @jit
-def project_piece(volume, start, shape, frame, lens, pixels, places, columns, step, image, slopes):
+def project_piece(volume, start, shape, frame, detector, pixels, places, columns, step, image, slopes):
     """Line integrals of the rays of pixels[places] to image (C,P), and unless empty their sums to slopes (C,P,6).
 
     volume[start] is the first voxel of the first of C channels. The rays of a piece stay in the second-level cache.
     """
     count, voxels = places.shape[0], u64(shape[0] * shape[1] * shape[2])
     rays, spans = np.zeros((8, count + LANES), np.float32), np.zeros((3, count + LANES), np.int32)
-    set_up(frame, lens, pixels, places, columns, step, shape, rays, spans, 0)
+    set_up(frame, detector, pixels, places, columns, step, shape, rays, spans, 0)
     for channel in range(image.shape[0]):
         first = u64(start) + u64(channel) * voxels
         _project_channel(volume, first, shape, rays, spans, places, f32(step), image, slopes, channel)

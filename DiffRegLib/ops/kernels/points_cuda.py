@@ -27,7 +27,7 @@ def splat_points(points, values, sums, scale, channels, depth, height, width):
 
 
 @compiled
-def gather_points(points, weights, volume, brain, sloped, values, slopes, channels, depth, height, width):
+def gather_points(points, weights, volume, bf16, sloped, values, slopes, channels, depth, height, width):
     """points (B,N,3), weights and values (B*C*N), volume (B*C*DHW), slopes (B*N*3) or anything unless `sloped`."""
     n, b = cuda.grid(2)
     count = points.shape[1]
@@ -38,7 +38,7 @@ def gather_points(points, weights, volume, brain, sloped, values, slopes, channe
     for c in range(channels):
         row = b * channels + c
         start = u64(row) * u64(depth * height * width)
-        value, dx, dy, dz = read_cell(volume, brain, start, i, j, k, x, y, z, depth, height, width)
+        value, dx, dy, dz = read_cell(volume, bf16, start, i, j, k, x, y, z, depth, height, width)
         values[row * count + n] = value
         if sloped:
             weight = weights[row * count + n]
@@ -79,7 +79,7 @@ def gather(volume: Tensor, points: Tensor, weights: Tensor) -> tuple[Tensor, Ten
 
 def _gather(volume, points, weights, values, slopes, sloped: bool) -> Tensor:
     batch, channels, *shape = volume.shape
-    flat, brain = volume.contiguous().view(-1), volume.dtype == torch.bfloat16
-    arrays = (points.float(), weights.contiguous().view(-1), flat, brain, sloped, values.view(-1), slopes.view(-1))
+    flat, bf16 = volume.contiguous().view(-1), volume.dtype == torch.bfloat16
+    arrays = (points.float(), weights.contiguous().view(-1), flat, bf16, sloped, values.view(-1), slopes.view(-1))
     launch(gather_points, points.shape[1], batch, *arrays, channels, *shape)
     return values.to(volume.dtype)

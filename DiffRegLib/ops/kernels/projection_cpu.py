@@ -26,16 +26,16 @@ def _pieces(count: int) -> list[slice]:
     return [slice(lo, min(lo + PIECE, count)) for lo in range(0, count, PIECE)]
 
 
-def _views(frames, lens, pixels, columns, step, shape):
+def _views(frames, detector, pixels, columns, step, shape):
     """Of each view: its number, rays (8, P + 16), their spans (3, P + 16), and the order of pixels that they are in."""
-    listed, glasses = pixels.contiguous().numpy(), lens.contiguous().numpy()
+    listed, detectors = pixels.contiguous().numpy(), detector.contiguous().numpy()
     order, count = _order(listed, columns), len(pixels)
     for view, frame in enumerate(frames.detach().contiguous().numpy()):
         rays, spans = np.zeros((8, count + LANES), np.float32), np.zeros((3, count + LANES), np.int32)
         ends = columns, step, shape, rays, spans
         in_parallel(
             lambda piece, view=view, frame=frame, ends=ends: set_up(
-                frame, glasses[view], listed, order[piece], *ends, piece.start
+                frame, detectors[view], listed, order[piece], *ends, piece.start
             ),
             _pieces(count),
         )
@@ -43,29 +43,36 @@ def _views(frames, lens, pixels, columns, step, shape):
 
 
 def project(
-    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, slopes: bool
+    volume: Tensor, frames: Tensor, detector: Tensor, pixels: Tensor, columns: int, step: float, slopes: bool
 ) -> tuple[Tensor, Tensor]:
     """Line integrals (B,C,P), and if wanted the six sums of their gradient (B,C,P,6), else an empty tensor."""
     shape, channels, count = tuple(volume.shape[2:]), volume.shape[1], len(pixels)
     image = torch.empty(len(frames), channels, count)
     sums = torch.empty(len(frames), channels, count, 6) if slopes else torch.empty(0)
     flat, voxels = volume.detach().contiguous().numpy().reshape(-1), shape[0] * shape[1] * shape[2]
-    listed, ends = pixels.contiguous().numpy(), lens.contiguous().numpy()
+    listed, detectors = pixels.contiguous().numpy(), detector.contiguous().numpy()
     corners, order = frames.detach().contiguous().numpy(), _order(listed, columns)
-    images, slants = image.numpy(), sums.numpy() if slopes else np.empty((len(frames), 0, 0, 6), np.float32)
+    images, sixes = image.numpy(), sums.numpy() if slopes else np.empty((len(frames), 0, 0, 6), np.float32)
 
     def march(item):
         view, piece = item
         start = np.uint64(view * channels * voxels if len(volume) > 1 else 0)
-        rays = corners[view], ends[view], listed, order[piece], columns, step
-        project_piece(flat, start, shape, *rays, images[view], slants[view])
+        rays = corners[view], detectors[view], listed, order[piece], columns, step
+        project_piece(flat, start, shape, *rays, images[view], sixes[view])
 
     in_parallel(march, [(view, piece) for view in range(len(frames)) for piece in _pieces(count)])
     return image, sums
 
 
 def backproject(
-    image: Tensor, slopes: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, shape: list
+    image: Tensor,
+    slopes: Tensor,
+    frames: Tensor,
+    detector: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    shape: list,
 ) -> Tensor:
     """The adjoint of `project`: the volume of `shape` (B or 1,C,D,H,W).
 
@@ -78,7 +85,7 @@ def backproject(
     lows = range(-1, grid[0], thick)
     images, sums = image.detach().contiguous().numpy(), slopes.detach().contiguous().numpy()
     nothing = np.empty((0, 6), np.float32)
-    for view, rays, spans, order in _views(frames, lens, pixels, columns, step, grid):
+    for view, rays, spans, order in _views(frames, detector, pixels, columns, step, grid):
         for channel in range(channels):
             start = np.uint64((view * channels * (shape[0] > 1) + channel) * grid[0] * grid[1] * grid[2])
             source = np.float32(step), images[view, channel], sums[view, channel] if slopes.numel() else nothing
@@ -93,13 +100,13 @@ def backproject(
 
 
 def curve(
-    volume: Tensor, along: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+    volume: Tensor, along: Tensor, frames: Tensor, detector: Tensor, pixels: Tensor, columns: int, step: float
 ) -> Tensor:
     """How the sums, weighted by `along` (B,C,P,6), change with the ends of the rays: (B,C,P,6), to be read as sums."""
     shape, channels = tuple(volume.shape[2:]), volume.shape[1]
     flat, voxels = volume.detach().contiguous().numpy().reshape(-1), shape[0] * shape[1] * shape[2]
     weights, curved = along.detach().contiguous().numpy(), torch.empty(along.shape)
-    for view, rays, spans, order in _views(frames, lens, pixels, columns, step, shape):
+    for view, rays, spans, order in _views(frames, detector, pixels, columns, step, shape):
         for channel in range(channels):
             start = np.uint64((view * channels * (len(volume) > 1) + channel) * voxels)
             ends = np.float32(step), weights[view, channel], curved[view, channel].numpy()
@@ -115,8 +122,8 @@ def curve(
 def moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int) -> Tensor:
     """Sums (B,3,6) over channels and pixels of grad (B,C,P) times sums (B,C,P,6) times one, column and row."""
     total = torch.zeros(len(grad), 3, 6, dtype=torch.float64)
-    weights, slants = grad.detach().contiguous().numpy(), sums.detach().contiguous().numpy()
+    weights, sixes = grad.detach().contiguous().numpy(), sums.detach().contiguous().numpy()
     listed = pixels.contiguous().numpy()
     for view, channel in np.ndindex(*grad.shape[:2]):
-        add_moments(weights[view, channel], slants[view, channel].reshape(-1), listed, columns, total[view].numpy())
+        add_moments(weights[view, channel], sixes[view, channel].reshape(-1), listed, columns, total[view].numpy())
     return total

@@ -17,8 +17,9 @@ from DiffRegLib.ops.projection_reference import curve_reference, moments_referen
 
 @compiled
 def project_pixels(
-    volume, brain, per_view, frames, lens, pixels, columns, step, channels, depth, height, width, image, sums, sloped
-):
+    volume, bf16, per_view, frames, detector, pixels, columns, step, channels, depth, height, width,
+    image, sums, sloped,
+):  # fmt: skip
     """image (B*C*P), sums (B*C*P*6) or anything unless `sloped`; the second axis of the launch is view and channel."""
     p, row = cuda.grid(2)
     if p >= pixels.shape[0]:
@@ -27,7 +28,7 @@ def project_pixels(
     start = u64(row if per_view else row % channels) * u64(depth * height * width)
     line, column = pixels[p] // columns, pixels[p] % columns
     count, _, _, x0, y0, z0, ex, ey, ez, alpha, share = ray_of(
-        frames[view], lens[view], float(line), float(column), step, depth, height, width
+        frames[view], detector[view], float(line), float(column), step, depth, height, width
     )
     x0, y0, z0, ex, ey, ez = f32(x0), f32(y0), f32(z0), f32(ex), f32(ey), f32(ez)
     total = ax = ay = az = bx = by = bz = f32(0)
@@ -36,7 +37,7 @@ def project_pixels(
         x, y, z = x0 + n * ex, y0 + n * ey, z0 + n * ez
         i, j, k = floor_of(x), floor_of(y), floor_of(z)
         x, y, z = x - f32(i), y - f32(j), z - f32(k)
-        value, dx, dy, dz = read_cell(volume, brain, start, i, j, k, x, y, z, depth, height, width)
+        value, dx, dy, dz = read_cell(volume, bf16, start, i, j, k, x, y, z, depth, height, width)
         total += value
         if sloped:
             ax, ay, az = ax + dx, ay + dy, az + dz
@@ -53,8 +54,9 @@ def project_pixels(
 
 @compiled
 def spread_pixels(
-    volume, scale, per_view, frames, lens, pixels, columns, step, channels, depth, height, width, image, sums, sloped
-):
+    volume, scale, per_view, frames, detector, pixels, columns, step, channels, depth, height, width,
+    image, sums, sloped,
+):  # fmt: skip
     """Adds image (B*C*P) and, if `sloped`, sums (B*C*P*6) along every ray to volume (B or 1 * C*DHW) int64."""
     p, row = cuda.grid(2)
     if p >= pixels.shape[0]:
@@ -63,7 +65,7 @@ def spread_pixels(
     start = u64(row if per_view else row % channels) * u64(depth * height * width)
     line, column = pixels[p] // columns, pixels[p] % columns
     count, _, _, x0, y0, z0, ex, ey, ez, alpha, share = ray_of(
-        frames[view], lens[view], float(line), float(column), step, depth, height, width
+        frames[view], detector[view], float(line), float(column), step, depth, height, width
     )
     x0, y0, z0, ex, ey, ez = f32(x0), f32(y0), f32(z0), f32(ex), f32(ey), f32(ez)
     at, factor = row * pixels.shape[0] + p, scale[0] * step
@@ -83,50 +85,59 @@ def spread_pixels(
 
 
 def project(
-    volume: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, slopes: bool
+    volume: Tensor, frames: Tensor, detector: Tensor, pixels: Tensor, columns: int, step: float, slopes: bool
 ) -> tuple[Tensor, Tensor]:
     """Line integrals (B,C,P), and if wanted the six sums of their gradient (B,C,P,6), else an empty tensor."""
     volumes, channels, *shape = volume.shape
     size = (len(frames), channels, len(pixels))
     image = torch.empty(size, device=volume.device)
     sums = torch.empty((*size, 6) if slopes else (1,), device=volume.device)
-    rays = (volumes > 1, frames, lens, pixels, columns, step, channels, *shape)
+    rays = (volumes > 1, frames, detector, pixels, columns, step, channels, *shape)
     data = (volume.contiguous().view(-1), volume.dtype == torch.bfloat16)
     launch(project_pixels, len(pixels), len(frames) * channels, *data, *rays, image.view(-1), sums.view(-1), slopes)
     return image, sums if slopes else image.new_empty(0)
 
 
 def backproject(
-    image: Tensor, slopes: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float, shape: list
+    image: Tensor,
+    slopes: Tensor,
+    frames: Tensor,
+    detector: Tensor,
+    pixels: Tensor,
+    columns: int,
+    step: float,
+    shape: list,
 ) -> Tensor:
     """The adjoint of `project`: the volume of `shape` (B or 1,C,D,H,W)."""
     sums = torch.zeros(shape, dtype=torch.int64, device=image.device)
     sloped, channels, grid = bool(slopes.numel()), shape[1], shape[2:]
     if not image.numel():
         return sums.float()
-    most = _samples_in_a_cell(frames, lens, step)
+    most = _samples_in_a_cell(frames, detector, step)
     scale = scale_for(image, step * most)
     if sloped:  # a slope has weights up to one on the voxels of its cell, once with and once without alpha
         scale = torch.minimum(scale / 2, scale_for(slopes, 2 * step * most))
-    rays = (shape[0] > 1, frames, lens, pixels, columns, step, channels, *grid)
+    rays = (shape[0] > 1, frames, detector, pixels, columns, step, channels, *grid)
     data = (image.contiguous().view(-1), slopes.contiguous().view(-1) if sloped else image.view(-1), sloped)
     launch(spread_pixels, len(pixels), len(frames) * channels, sums.view(-1), scale, *rays, *data)
     return unscaled(sums, scale)
 
 
-def _samples_in_a_cell(frames: Tensor, lens: Tensor, step: float) -> Tensor:
+def _samples_in_a_cell(frames: Tensor, detector: Tensor, step: float) -> Tensor:
     """How many samples of one ray may lie within a voxel of another voxel, at most."""
-    axis = frames[:, 1] + lens[:, 3:4] * frames[:, 2] + lens[:, 4:5] * frames[:, 3] - frames[:, 0]
-    to_voxel = torch.stack([frames[:, 2] / lens[:, 1:2], frames[:, 3] / lens[:, 2:3], axis / lens[:, :1]], 2)
+    axis = frames[:, 1] + detector[:, 3:4] * frames[:, 2] + detector[:, 4:5] * frames[:, 3] - frames[:, 0]
+    to_voxel = torch.stack(
+        [frames[:, 2] / detector[:, 1:2], frames[:, 3] / detector[:, 2:3], axis / detector[:, :1]], 2
+    )
     longest = torch.linalg.inv(to_voxel).flatten(1).norm(dim=1).amax()  # mm that a step of one voxel takes, at most
     return 2 * 3.0**0.5 * longest / step + 2
 
 
 def curve(
-    volume: Tensor, along: Tensor, frames: Tensor, lens: Tensor, pixels: Tensor, columns: int, step: float
+    volume: Tensor, along: Tensor, frames: Tensor, detector: Tensor, pixels: Tensor, columns: int, step: float
 ) -> Tensor:
     """The second derivative that a loss on the pose gradient has to the pose itself; the reference computes it."""
-    return curve_reference(volume, along, frames, lens, pixels, columns, step)
+    return curve_reference(volume, along, frames, detector, pixels, columns, step)
 
 
 def moments(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int) -> Tensor:

@@ -28,7 +28,7 @@ def _clip_box(x, y, z, dx, dy, dz, low, high, depth, height, width, near, far):
 
 
 @jit
-def ray_of(frame, lens, row, column, step, depth, height, width):
+def ray_of(frame, detector, row, column, step, depth, height, width):
     """The samples of one pixel: in which order, where, and how far along the ray.
 
     Samples lie at (k + 1/2) step from the source, between source and pixel, inside the box where the interpolated
@@ -36,8 +36,8 @@ def ray_of(frame, lens, row, column, step, depth, height, width):
     all eight voxels in the grid; place of the first one and step between two, in voxels; fraction `alpha` of the way
     from source to pixel of the first one, and from one to the next. All in double precision.
     """
-    across, down = (column - lens[3]) * lens[1], (row - lens[4]) * lens[2]
-    share = step / math.sqrt(lens[0] * lens[0] + across * across + down * down)
+    across, down = (column - detector[3]) * detector[1], (row - detector[4]) * detector[2]
+    share = step / math.sqrt(detector[0] * detector[0] + across * across + down * down)
     dx = (frame[1, 0] + column * frame[2, 0] + row * frame[3, 0] - frame[0, 0]) * share
     dy = (frame[1, 1] + column * frame[2, 1] + row * frame[3, 1] - frame[0, 1]) * share
     dz = (frame[1, 2] + column * frame[2, 2] + row * frame[3, 2] - frame[0, 2]) * share

@@ -16,14 +16,14 @@ from DiffRegLib.mrml.xray.bones import Bones
 from DiffRegLib.mrml.xray.layout import COLORS, SLICES, VIEWS
 from DiffRegLib.mrml.xray.xray_view import XRayView
 from DiffRegLib.radiographs.live import LiveRadiographs
-from DiffRegLib.radiographs.xray import XRay
+from DiffRegLib.radiographs.radiograph import Radiograph
 
 REST_MS = 150  # without a change after which the CT counts as resting
 SHORTEST = 0.01  # seconds between two moving pictures; what comes sooner waits for the event loop
 FRAMES = 20  # the last ones, of which the rate is told
 
 
-class LiveView:
+class LiveOverlay:
     """Follows the transform `pose` until `stop`; the layout with the X-rays' slice views has to be there.
 
     volume: attenuation a mm of what is projected, in the CT's own coordinates. xrays, names: at most two.
@@ -33,7 +33,7 @@ class LiveView:
     def __init__(
         self,
         volume: Image,
-        xrays: Sequence[XRay],
+        xrays: Sequence[Radiograph],
         names: Sequence[str],
         ct: Any,
         pose: Any,
@@ -56,15 +56,6 @@ class LiveView:
         self._frame_timer, self._rest_timer = self._timer(0, self._frame), self._timer(REST_MS, self._rest)
         self._tag = pose.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._moved)
         self._rest()
-
-    @property
-    def drrs(self) -> list[np.ndarray]:
-        """The line integrals (rows, columns) of the pose as it is, whole, one a view."""
-        return self._live.render(self._matrix(), False)
-
-    def camera(self, view: int) -> Any:
-        """The camera of `drrs[view]`."""
-        return self._live.camera(view, False)
 
     @property
     def frames_per_second(self) -> float:

@@ -12,17 +12,18 @@ from DiffRegLib.camera.dicom import TAGS
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.seen import name_of
-from DiffRegLib.mrml.xray.seen_film import UIDS, check_film
-from DiffRegLib.radiographs.xray import RELATION, RELATION_SIGN, Film, read_xray
+from DiffRegLib.mrml.xray.seen import UIDS, check_xray
+from DiffRegLib.radiographs.radiograph import RELATION, RELATION_SIGN
+from DiffRegLib.radiographs.xray import XRay, read_xray
 
 
-def film_of(node: Any, tags: bool = True) -> Film:
+def xray_of(node: Any, tags: bool = True) -> XRay:
     """The content of an X-ray's node; row 0 is what its file has first, at the top.
 
-    tags: without, none are looked up, which may need the file. Raises RegistrationError as `check_film` does, and for
+    tags: without, none are looked up, which may need the file. Raises RegistrationError as `check_xray` does, and for
     pixels that are constant or not numbers.
     """
-    check_film(node)
+    check_xray(node)
     values = np.array(arrays.voxels(node.GetImageData())[0, 0], dtype=np.float32)
     name = name_of(node)
     if not np.isfinite(values).all():
@@ -31,7 +32,7 @@ def film_of(node: Any, tags: bool = True) -> Film:
         raise RegistrationError(
             _("{name} is constant ({value:g}): give another image.").format(name=name, value=values.flat[0])
         )
-    return Film(values, name, dicom_tags(node) if tags else {})
+    return XRay(values, name, dicom_tags(node) if tags else {})
 
 
 def dicom_tags(node: Any) -> dict[str, str]:

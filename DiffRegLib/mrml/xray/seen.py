@@ -10,7 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.seen import name_of
 
 
-def check_film(node: Any) -> None:
+def check_xray(node: Any) -> None:
     """Raises RegistrationError where a volume is no X-ray: colored, several slices, empty. Quick."""
     image = node.GetImageData()
     if image is None or not image.GetNumberOfPoints() or image.GetPointData().GetScalars() is None:
@@ -35,7 +35,7 @@ def check_film(node: Any) -> None:
 
 
 def size_of(node: Any) -> tuple[int, int]:
-    """(rows, columns) of a volume that `check_film` lets pass."""
+    """(rows, columns) of a volume that `check_xray` lets pass."""
     columns, rows, _slices = node.GetImageData().GetDimensions()
     return rows, columns
 
