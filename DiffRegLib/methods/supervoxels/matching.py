@@ -1,0 +1,84 @@
+"""From the supervoxels of two scans to the displacements of key points between them.
+
+Every class of every layer is a channel that both scans have; classes are compressed into fewer channels by a random
+grouping, smoothed at half resolution, and key points of the fixed scan move by Adam to where the moving scan's
+channels are theirs, each held back by its neighbors (Heinrich, MIDL 2021, section 2.3).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool3d, one_hot
+
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.methods.registration import Meter, TraceRow
+from DiffRegLib.methods.supervoxels.options import SupervoxelOptions
+from DiffRegLib.ops import sample
+from DiffRegLib.points.sampling import farthest_points
+
+
+def key_points(foreground: Tensor, grid: Geometry, count: int, seed: int) -> Tensor:
+    """(N, 3) RAS mm: voxels of the foreground (D, H, W), far from each other, `count` at most."""
+    kji = foreground[::2, ::2, ::2].nonzero() * 2
+    voxels = grid.to_world(kji.flip(1).float())
+    return voxels[farthest_points(voxels, min(count, len(voxels)), seed)]
+
+
+def compressed(layers: Tensor, classes: int, channels: int, seed: int) -> Tensor:
+    """(L * channels, D/2, H/2, W/2): how much of each group of classes is around; smoothed one-hot codes.
+
+    layers: (L, D, H, W) integers below `classes`. Classes that follow each other are in different groups, and which
+    share a group differs from layer to layer, by the seed alone: two scans are compressed alike.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pooled = []
+    for layer in layers:
+        blocks = [torch.randperm(channels, generator=generator) for _ in range(-(-classes // channels))]
+        groups = torch.cat(blocks)[:classes].to(layer.device)
+        codes = one_hot(groups[layer.long()], channels).movedim(-1, 0)[None].float()
+        pooled.append(avg_pool3d(avg_pool3d(codes, 4, 2, 1), 5, 1, 2)[0])
+    return torch.cat(pooled)
+
+
+def match(
+    fixed: Tensor, moving: Tensor, grids: tuple[Geometry, Geometry], points: Tensor, options: SupervoxelOptions, meter: Meter
+) -> tuple[Tensor, list[TraceRow]]:
+    """(N, 3) displacements in mm of key points (N, 3) RAS mm of the fixed scan, and the course of the loss.
+
+    fixed, moving: (C, d, h, w) as `compressed` gives them, on grids (of the supervoxels) whose box they fill; the
+    displacements begin where both boxes lie on each other.
+    """
+    unit = float((grids[0].size * grids[0].spacing).mean()) / 2
+    shift = (grids[1].center - grids[0].center).to(points)
+    wanted = sample(fixed[None], grids[0].normalize(points)[None])[0]
+    first, second = neighbor_pairs(points, options.neighbors)
+    flow = torch.zeros_like(points, requires_grad=True)
+    optimizer = torch.optim.Adam([flow], lr=options.learning_rate)
+    trace = []
+    for iteration in range(options.iterations):
+        rate = options.learning_rate * (1 - iteration / options.iterations)
+        optimizer.param_groups[0]["lr"] = rate
+        place = points + shift + flow * unit
+        found = sample(moving[None], grids[1].normalize(place)[None])[0]
+        similarity = ((found - wanted) ** 2).mean()
+        differences = (flow[first] - flow[second]).square().sum() / len(points)
+        regularization = options.stiffness * differences
+        optimizer.zero_grad()
+        (similarity + regularization).backward()
+        optimizer.step()
+        trace.append(TraceRow(0, iteration, float(similarity), float(regularization), rate))
+        meter.step("Moving the key points.", 1, trace[-1])
+    return flow.detach() * unit + shift, trace
+
+
+def neighbor_pairs(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Two index lists: every pair of which one is among the `count` nearest of the other, both ways round."""
+    from scipy.spatial import cKDTree
+
+    count = min(count, len(points) - 1)
+    near = torch.from_numpy(cKDTree(points.cpu().numpy()).query(points.cpu().numpy(), count + 1)[1][:, 1:]).long()
+    own = torch.arange(len(points))[:, None].expand_as(near)
+    pairs = torch.stack((own, near)).reshape(2, -1)
+    both = torch.cat((pairs, pairs.flip(0)), 1).unique(dim=1)
+    return both[0].to(points.device), both[1].to(points.device)

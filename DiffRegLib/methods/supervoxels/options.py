@@ -1,0 +1,48 @@
+"""The options of supervoxel registration. No torch here: panels and the command line's help import it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from DiffRegLib.options import option
+
+
+@dataclass(frozen=True)
+class PreparationOptions:
+    """The common box in which scans are compared."""
+
+    spacing: float = option(2.0, "voxel size of the common box", "mm", 0.5, 10.0)
+    box: tuple[int, ...] = option(
+        (192, 160, 256), "size of the common box along right, anterior and superior", "voxels", 16, 1024
+    )
+
+
+@dataclass(frozen=True)
+class SegmentationOptions:
+    """How the reference is divided into overlapping supervoxels."""
+
+    layers: int = option(16, "divisions of the reference, each of a randomly turned and stretched copy", low=1, high=64)
+    classes: int = option(128, "supervoxels of a layer, the background among them", low=8, high=256)
+    segments: int = option(208, "supervoxels that SLIC is asked for, before the smallest are merged", low=8, high=2048)
+    compactness: float = option(1.5, "weight of distance against 500 HU of difference", low=1e-3, high=1e3)
+    size_factor: float = option(0.85, "smallest supervoxel of SLIC as a part of the mean", low=0.0, high=1.0)
+    variation: float = option(0.05, "standard deviation of the entries of the random affine maps", low=0.0, high=0.2)
+    margin: float = option(60.0, "how far around the body supervoxels reach", "mm", 0.0, 500.0)
+
+
+@dataclass(frozen=True)
+class SupervoxelOptions:
+    """What `register` can be told of the alignment of two scans by their supervoxels."""
+
+    model: str = option("", "weights of a network that predicts the supervoxels (made by diffreg train supervoxel)")
+    points: int = option(2048, "key points in the foreground of the fixed scan", low=32, high=20000, advanced=False)
+    stiffness: float = option(
+        0.15, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False
+    )
+    iterations: int = option(100, "steps of Adam", low=1, high=10000)
+    learning_rate: float = option(0.05, "step of Adam, in half extents of the box", low=1e-5, high=1.0)
+    neighbors: int = option(8, "neighbors of a key point whose displacements are compared", low=1, high=64)
+    channels: int = option(16, "channels into which the classes of a layer are compressed", low=2, high=256)
+    seed: int = option(0, "seed of the supervoxels, the key points and the compression", low=0, high=2**31 - 1)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

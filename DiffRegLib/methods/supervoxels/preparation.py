@@ -1,0 +1,92 @@
+"""A scan in the common box: resampled, centered on its soft tissue, its place in the patient kept."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool3d
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
+from DiffRegLib.methods.supervoxels.options import PreparationOptions
+
+AIR = -1000.0  # HU, what lies outside of a scan
+BODY = -300.0  # HU, between fat and air
+SMALLEST = 100.0  # ml; a body is larger
+
+
+def prepare(ct: Image, options: PreparationOptions = PreparationOptions(), name: str = "the scan") -> Image:  # noqa: B008
+    """The scan (1, D, H, W) in HU in a box along R, A, S whose center is the center of mass of its soft tissue.
+
+    The affine of the result says where the box lies in the patient, so that what is found in it maps back; scans of
+    finer voxels are averaged. Raises RegistrationError that names the scan for one that is no CT or shows no body.
+    """
+    _check(ct, name)
+    spacing = options.spacing
+    whole = _resampled(ct, Geometry.around(ct.corners(), spacing))
+    weight = soft_tissue(whole.data[0])
+    if float(weight.sum()) * spacing**3 / 1000 < SMALLEST:
+        raise RegistrationError(f"{name} shows no soft tissue in Hounsfield units: give a CT of a body.", path=name)
+    grid = whole.grid()
+    center = (grid * weight[..., None]).sum((0, 1, 2)) / weight.sum()
+    size = torch.tensor(options.box, dtype=torch.float64)
+    affine = torch.diag(torch.tensor([spacing, spacing, spacing, 1.0], dtype=torch.float64))
+    affine[:3, 3] = center.double() - (size - 1) / 2 * spacing
+    return _resampled(ct, Geometry(tuple(int(n) for n in size.flip(0)), affine))
+
+
+def soft_tissue(hounsfield: Tensor) -> Tensor:
+    """(D, H, W) weight of each voxel: sigmoid(10 - 10 |HU / 125 - 1|), the least of its 3x3x3 neighborhood."""
+    weight = torch.sigmoid(10 - 10 * (hounsfield / 125 - 1).abs())
+    return -max_pool3d(-weight[None, None], 3, stride=1, padding=1)[0, 0]
+
+
+def body(scan: Image, name: str = "the scan") -> Tensor:
+    """(D, H, W) bool: the largest region above -300 HU with all that it encloses.
+
+    Raises RegistrationError that names the scan where there is none.
+    """
+    from scipy import ndimage
+
+    dense = ndimage.binary_opening(scan.data[0].cpu().numpy() > BODY, iterations=2)
+    regions, count = ndimage.label(dense)
+    sizes = torch.bincount(torch.from_numpy(regions).flatten().long())
+    if count == 0 or float(sizes[1:].max()) * float(scan.spacing.prod()) / 1000 < SMALLEST:
+        raise RegistrationError(f"{name} shows no body above {BODY:g} HU: give a CT in Hounsfield units.", path=name)
+    largest = regions == 1 + int(sizes[1:].argmax())
+    filled = [ndimage.binary_fill_holes(section) for section in largest]
+    return torch.stack([torch.from_numpy(section) for section in filled])
+
+
+def halved(scan: Image) -> Image:
+    """The scan on the grid of the supervoxels: voxels of twice the width, each the mean of eight."""
+    affine = scan.affine.clone()
+    affine[:3, :3] *= 2
+    affine[:3, 3] = scan.to_world(torch.full((3,), 0.5, dtype=torch.float64))
+    return Image(torch.nn.functional.avg_pool3d(scan.data[None], 2)[0], affine)
+
+
+def _check(ct: Image, name: str) -> None:
+    if ct.channels != 1:
+        raise RegistrationError(f"{name} has {ct.channels} values a voxel: give a CT with one.", path=name)
+    low, high = float(ct.data.min()), float(ct.data.max())
+    if low > BODY or high < 100 or low < -5000:
+        raise RegistrationError(
+            f"{name} has values from {low:g} to {high:g}, so it is no CT in Hounsfield units: rescale it.", path=name
+        )
+
+
+def _resampled(ct: Image, grid: Geometry) -> Image:
+    """Linear between voxel centers, after a blur along those axes where the voxels of the grid are wider."""
+    return _blurred(ct, float(grid.spacing.max())).resample(grid, outside=AIR)
+
+
+def _blurred(ct: Image, width: float) -> Image:
+    from scipy import ndimage
+
+    sigma = (0.5 * (width / ct.spacing.flip(0)).pow(2).sub(1).clamp(min=0).sqrt()).tolist()
+    if max(sigma) < 0.2:
+        return ct
+    data = ndimage.gaussian_filter(ct.data[0].cpu().numpy(), sigma, truncate=3.0)
+    return Image(torch.from_numpy(data)[None].to(ct.data), ct.affine)
