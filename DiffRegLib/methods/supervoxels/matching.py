@@ -67,7 +67,7 @@ def match(
         optimizer.zero_grad()
         (similarity + regularization).backward()
         optimizer.step()
-        trace.append(TraceRow(0, iteration, float(similarity), float(regularization), rate))
+        trace.append(TraceRow(0, iteration, similarity.item(), regularization.item(), rate))
         meter.step("Moving the key points.", 1, trace[-1])
     return flow.detach() * unit + shift, trace
 
