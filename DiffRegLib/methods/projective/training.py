@@ -23,19 +23,12 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork
 from DiffRegLib.methods.projective.simulation import Simulator
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
-from DiffRegLib.methods.projective.weights import (
-    build,
-    optimizer_tensors,
-    read_tensors,
-    restore_optimizer,
-    write_tensors,
-    write_weights,
-    write_whole,
-)
+from DiffRegLib.methods.projective.weights import build, read_tensors, write_tensors, write_weights
 from DiffRegLib.methods.registration import Progress
 from DiffRegLib.ops.device import choose_device
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.radiographs.resolution import pooled
+from DiffRegLib.training.tensors import optimizer_tensors, restore_optimizer, write_whole
 from DiffRegLib.transforms.se3 import geodesic
 
 CHECKPOINT, TRACE = "checkpoint.safetensors", "trace.csv"
