@@ -7,6 +7,8 @@ channels are theirs, each held back by its neighbors (Heinrich, MIDL 2021, secti
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool3d, one_hot
@@ -25,11 +27,12 @@ def key_points(foreground: Tensor, grid: Geometry, count: int, seed: int) -> Ten
     return voxels[farthest_points(voxels, min(count, len(voxels)), seed)]
 
 
-def compressed(layers: Tensor, classes: int, channels: int, seed: int) -> Tensor:
+def compressed(layers: Tensor, classes: int, channels: int, seed: int, width: int = 5) -> Tensor:
     """(L * channels, D/2, H/2, W/2): how much of each group of classes is around; smoothed one-hot codes.
 
-    layers: (L, D, H, W) integers below `classes`. Classes that follow each other are in different groups, and which
-    share a group differs from layer to layer, by the seed alone: two scans are compressed alike.
+    layers: (L, D, H, W) integers below `classes`. width: of the mean at half resolution, odd.
+    Classes that follow each other are in different groups, and which share a group differs from layer to layer, by the
+    seed alone: two scans are compressed alike.
     """
     generator = torch.Generator().manual_seed(seed)
     pooled = []
@@ -37,39 +40,73 @@ def compressed(layers: Tensor, classes: int, channels: int, seed: int) -> Tensor
         blocks = [torch.randperm(channels, generator=generator) for _ in range(-(-classes // channels))]
         groups = torch.cat(blocks)[:classes].to(layer.device)
         codes = one_hot(groups[layer.long()], channels).movedim(-1, 0)[None].float()
-        pooled.append(avg_pool3d(avg_pool3d(codes, 4, 2, 1), 5, 1, 2)[0])
+        pooled.append(avg_pool3d(avg_pool3d(codes, 4, 2, 1), width, 1, width // 2)[0])
     return torch.cat(pooled)
 
 
+@dataclass(frozen=True)
+class Codes:
+    """A scan as its supervoxels: compressed classes (C, d, h, w), and the grid whose box they fill."""
+
+    channels: Tensor
+    grid: Geometry
+
+    def at(self, points: Tensor) -> Tensor:
+        """(C, N) at points (N, 3) in RAS mm."""
+        return sample(self.channels[None], self.grid.normalize(points)[None])[0]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Landmarks (N, 3) RAS mm of both scans, and the weight of their mean squared distance in units of 10 mm."""
+
+    fixed: Tensor
+    moving: Tensor
+    weight: float
+
+
 def match(
-    fixed: Tensor, moving: Tensor, grids: tuple[Geometry, Geometry], points: Tensor, options: SupervoxelOptions, meter: Meter
+    fixed: Codes,
+    moving: Codes,
+    points: Tensor,
+    start: Tensor,
+    options: SupervoxelOptions,
+    meter: Meter,
+    level: int = 0,
+    pairs: Pairs | None = None,
 ) -> tuple[Tensor, list[TraceRow]]:
     """(N, 3) displacements in mm of key points (N, 3) RAS mm of the fixed scan, and the course of the loss.
 
-    fixed, moving: (C, d, h, w) as `compressed` gives them, on grids (of the supervoxels) whose box they fill; the
-    displacements begin where both boxes lie on each other.
+    start: (N, 3) mm. pairs: of which the fixed points are the last of `points`. The weight of the differences between
+    neighbors and the rate are those of displacements in half extents of the box, as in the paper.
     """
-    unit = float((grids[0].size * grids[0].spacing).mean()) / 2
-    shift = (grids[1].center - grids[0].center).to(points)
-    wanted = sample(fixed[None], grids[0].normalize(points)[None])[0]
+    unit = float((fixed.grid.size * fixed.grid.spacing).mean()) / 2
+    wanted = fixed.at(points)
     first, second = neighbor_pairs(points, options.neighbors)
-    flow = torch.zeros_like(points, requires_grad=True)
+    flow = (start / unit).requires_grad_()
     optimizer = torch.optim.Adam([flow], lr=options.learning_rate)
+    highest = options.learning_rate / 2**level
     trace = []
     for iteration in range(options.iterations):
-        rate = options.learning_rate * (1 - iteration / options.iterations)
+        rate = highest * (1 - iteration / options.iterations)
         optimizer.param_groups[0]["lr"] = rate
-        place = points + shift + flow * unit
-        found = sample(moving[None], grids[1].normalize(place)[None])[0]
-        similarity = ((found - wanted) ** 2).mean()
+        similarity = ((moving.at(points + flow * unit) - wanted) ** 2).mean()
+        if pairs is not None:
+            similarity = similarity + pairs.weight * _apart(pairs, flow * unit)
         differences = (flow[first] - flow[second]).square().sum() / len(points)
         regularization = options.stiffness * differences
         optimizer.zero_grad()
         (similarity + regularization).backward()
         optimizer.step()
-        trace.append(TraceRow(0, iteration, similarity.item(), regularization.item(), rate))
-        meter.step("Moving the key points.", 1, trace[-1])
-    return flow.detach() * unit + shift, trace
+        row = TraceRow(level, iteration, similarity.item(), regularization.item(), rate, f"level {level + 1}")
+        meter.step("Moving the key points.", 1, row)
+        trace.append(row)
+    return flow.detach() * unit, trace
+
+
+def _apart(pairs: Pairs, displacements: Tensor) -> Tensor:
+    moved = pairs.fixed + displacements[-len(pairs.fixed) :]
+    return ((moved - pairs.moving) / 10).square().sum(1).mean()
 
 
 def neighbor_pairs(points: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -99,16 +99,14 @@ class _Residual(nn.Sequential):
 
 
 def _inverted_residual(block: Block) -> nn.Sequential:
-    """Widening, a neighborhood a channel, narrowing; the first block of the backbone sees one channel's neighborhood."""
+    """Widening, a neighborhood a channel, narrowing; the first block sees the neighborhood of the one channel."""
     first = block.ins == 1
     kernel, stride = (3, block.stride) if first else (1, 1)
     parts = (
         nn.Conv3d(block.ins, block.mid, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm3d(block.mid),
         nn.ReLU6(),
-        nn.Conv3d(
-            block.mid, block.mid, 3, 1 if first else block.stride, padding=1, bias=False, groups=block.mid
-        ),
+        nn.Conv3d(block.mid, block.mid, 3, 1 if first else block.stride, padding=1, bias=False, groups=block.mid),
         nn.BatchNorm3d(block.mid),
         nn.ReLU6(),
         nn.Conv3d(block.mid, block.out, 1, bias=False),
