@@ -1,4 +1,4 @@
-"""Cameras: a pinhole in the patient's world, and where one comes from (calibration, C-arm, DICOM, files, peers)."""
+"""Cameras: a pinhole in the patient's world, and where one comes from (calibration, C-arm, DICOM, files)."""
 
 from DiffRegLib.camera.carm import AP, LATERAL, c_arm, check_view, check_views, misplaced, relation, turned
 from DiffRegLib.camera.dicom import from_dicom

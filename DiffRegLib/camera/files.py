@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import roma
 import torch
 from torch import Tensor
 
@@ -155,12 +156,13 @@ def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor |
         return _numbers(view, "M", 16, name).reshape(4, 4)
     if "params" not in view:
         return None
-    from DiffRegLib.transforms import rigid
-
     params = _numbers(view, "params", 6, name)
     if isocenter is None:
         raise RegistrationError(f"{name} lacks isocentre_ct_mm, about which params turn: give it in RAS mm.")
-    return rigid(params[:3], params[3:], isocenter).matrix
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3, :3] = roma.euler_to_rotmat("xyz", params[:3], degrees=True)  # Rz Ry Rx, as `transforms.rigid`
+    pose[:3, 3] = isocenter + params[3:] - pose[:3, :3] @ isocenter
+    return pose
 
 
 def _vector(view: dict[str, Any], key: str, name: str) -> Tensor:

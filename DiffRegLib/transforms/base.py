@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-
-if TYPE_CHECKING:
-    from DiffRegLib.transforms.grids import DisplacementField
-
-CHUNK = 1 << 20
-"""Points mapped at a time where a whole grid is evaluated: bounds the memory."""
+from DiffRegLib.transforms.invert import CHUNK, invert_on_grid
 
 
 class Transform:
@@ -42,12 +35,11 @@ class Transform:
 
     def inverse(self, geometry: Geometry | None = None) -> Transform:
         """The inverse, by Newton's method on `geometry` where there is no closed form."""
-        from DiffRegLib.transforms.invert import invert_on_grid
-
         geometry = geometry or self.default_geometry()
         if geometry is None:
             raise RegistrationError(f"A {type(self).__name__} is inverted numerically: name the grid to invert it on.")
-        return invert_on_grid(self, geometry)
+        field, residual = invert_on_grid(self, geometry)
+        return DisplacementField(field, residual)
 
     def map_grid(self, geometry: Geometry | Image, device: torch.device | str = "cpu") -> Tensor:
         """(D, H, W, 3) RAS mm of the mapped voxel centers, without gradients, a slab at a time."""
@@ -57,8 +49,6 @@ class Transform:
 
     def displacement(self, geometry: Geometry | Image, device: torch.device | str = "cpu") -> DisplacementField:
         """T(x) - x in mm at the voxel centers of a grid, as a transform of its own."""
-        from DiffRegLib.transforms.grids import DisplacementField
-
         field = self.map_grid(geometry, device) - geometry.grid(device)
         return DisplacementField(Image(field.movedim(-1, 0).contiguous(), geometry.affine))
 
@@ -109,3 +99,32 @@ class Composite(Transform):
     def inverse(self, geometry: Geometry | None = None) -> Composite:
         """The inverses in reverse order; `geometry` goes to those parts that are inverted numerically."""
         return Composite([transform.inverse(geometry) for transform in reversed(self.transforms)])
+
+
+class GridTransform(Transform):
+    """A transform by vectors (3, D, H, W), mm along R, A, S, on an oblique grid."""
+
+    def __init__(self, image: Image, residual: float = 0.0) -> None:
+        if image.channels != 3:
+            raise RegistrationError(
+                f"A {type(self).__name__} needs 3 components a voxel, not {image.channels}: check the file."
+            )
+        self.image = image
+        self.residual = residual
+
+    def to(self, device: torch.device | str) -> Transform:
+        return type(self)(self.image.to(device), self.residual)
+
+    def default_geometry(self) -> Geometry:
+        return self.image.geometry
+
+    def _vectors(self, points: Tensor) -> Tensor:
+        """(..., 3) interpolated linearly; beyond the grid the value at its border, as Slicer does."""
+        return self.image.sample(points, outside="border").movedim(0, -1).to(points)
+
+
+class DisplacementField(GridTransform):
+    """x -> x + u(x) with u (3, D, H, W) in mm along R, A, S: linear between voxel centers, constant beyond."""
+
+    def __call__(self, points: Tensor) -> Tensor:
+        return points + self._vectors(points)

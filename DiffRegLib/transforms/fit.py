@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import roma
 import torch
 from torch import Tensor
 
@@ -12,18 +13,13 @@ from DiffRegLib.transforms.linear import Affine
 def fit_rigid(source: Tensor, target: Tensor) -> Affine:
     """The rotation and translation that bring (N, 3) `source` onto `target` (RAS mm), N >= 3, not on a line.
 
-    Arun, Huang, Blostein: Least-squares fitting of two 3-D point sets, PAMI 1987 (with Umeyama's sign correction).
+    Umeyama: Least-squares estimation of transformation parameters between two point patterns, PAMI 1991.
     """
     source, target = _paired(source, target, 3)
-    a, b = source.mean(0), target.mean(0)
-    u, s, vt = torch.linalg.svd((source - a).T @ (target - b))
-    if s[1] < 1e-9 * s[0].clamp(min=1e-12):
+    spread = torch.linalg.svdvals((source - source.mean(0)).T @ (target - target.mean(0)))
+    if spread[1] < 1e-9 * spread[0].clamp(min=1e-12):
         raise RegistrationError("The paired points lie on one line: add points beside it.")
-    sign = torch.diag(torch.tensor([1.0, 1.0, float(torch.sign(torch.linalg.det(vt.T @ u.T)))], dtype=torch.float64))
-    matrix = torch.eye(4, dtype=torch.float64)
-    matrix[:3, :3] = vt.T @ sign @ u.T
-    matrix[:3, 3] = b - matrix[:3, :3] @ a
-    return Affine(matrix)
+    return Affine(roma.Rigid(*roma.rigid_points_registration(source, target)).to_homogeneous())
 
 
 def fit_affine(source: Tensor, target: Tensor) -> Affine:

@@ -1,46 +1,16 @@
-"""Transforms that live on a grid: displacement field, stationary velocity field, cubic B-spline."""
+"""Transforms by other numbers on a grid than displacements: stationary velocity field, cubic B-spline."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.transforms.base import Transform
+from DiffRegLib.transforms.base import DisplacementField, GridTransform
 
 
-class _GridTransform(Transform):
-    """(3, D, H, W) vectors, mm along R, A, S, on an oblique grid."""
-
-    def __init__(self, image: Image, residual: float = 0.0) -> None:
-        if image.channels != 3:
-            raise RegistrationError(
-                f"A {type(self).__name__} needs 3 components a voxel, not {image.channels}: check the file."
-            )
-        self.image = image
-        self.residual = residual
-
-    def to(self, device: torch.device | str) -> Transform:
-        return type(self)(self.image.to(device), self.residual)
-
-    def default_geometry(self) -> Geometry:
-        return self.image.geometry
-
-    def _vectors(self, points: Tensor) -> Tensor:
-        """(..., 3) interpolated linearly; beyond the grid the value at its border, as Slicer does."""
-        return self.image.sample(points, outside="border").movedim(0, -1).to(points)
-
-
-class DisplacementField(_GridTransform):
-    """x -> x + u(x) with u (3, D, H, W) in mm along R, A, S: linear between voxel centers, constant beyond."""
-
-    def __call__(self, points: Tensor) -> Tensor:
-        return points + self._vectors(points)
-
-
-class VelocityField(_GridTransform):
+class VelocityField(GridTransform):
     """The flow of a stationary velocity field v (3, D, H, W) in mm per unit time over unit time: phi = exp(v)."""
 
     STEPS = 16
@@ -70,7 +40,7 @@ class VelocityField(_GridTransform):
         return DisplacementField(Image(field, self.image.affine))
 
 
-class BSpline(_GridTransform):
+class BSpline(GridTransform):
     """x -> x + sum of cubic B-splines times coefficients (3, D, H, W) in mm at the control points of `image`'s grid.
 
     Inside the valid domain, control index 1 to n - 2, it is ITK's BSplineTransform of order 3; beyond it the

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.transforms.base import CHUNK, Transform
-from DiffRegLib.transforms.grids import DisplacementField
+
+CHUNK = 1 << 20
+"""Points mapped at a time where a whole grid is evaluated: bounds the memory."""
 
 ITERATIONS = 30
 COARSE = 4
 """Voxels of a grid in one of the coarser grid that its start is taken from."""
 
 
-def invert_points(
-    transform: Transform, targets: Tensor, start: Tensor | None = None, tolerance: float = 1e-3
-) -> Tensor:
+class Mapping(Protocol):
+    """What is inverted: a map of points (..., 3) in RAS mm that knows its Jacobian (..., 3, 3)."""
+
+    def __call__(self, points: Tensor) -> Tensor: ...
+
+    def jacobian(self, points: Tensor) -> Tensor: ...
+
+
+def invert_points(transform: Mapping, targets: Tensor, start: Tensor | None = None, tolerance: float = 1e-3) -> Tensor:
     """x with T(x) = y for targets y (..., 3) in RAS mm, to `tolerance` mm where T is a diffeomorphism.
 
     From `start` (..., 3), or y less its displacement: fixed-point steps x - (T(x) - y) while they shrink the residual
@@ -35,7 +44,7 @@ def invert_points(
         return x.reshape(targets.shape)
 
 
-def _improve(transform: Transform, x: Tensor, y: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+def _improve(transform: Mapping, x: Tensor, y: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
     """One step a point: the fixed-point one where it quarters the residual, elsewhere Newton's with backtracking."""
     candidate = x - error
     candidate_error = transform(candidate) - y
@@ -60,29 +69,37 @@ def _newton_step(jacobian: Tensor, error: Tensor) -> Tensor:
     return torch.linalg.solve(jacobian, error[..., None])[..., 0]
 
 
-def invert_on_grid(transform: Transform, geometry: Geometry | Image) -> DisplacementField:
-    """The inverse as a displacement field on `geometry`, widened by the largest displacement, with its residual in mm.
+def invert_on_grid(transform: Mapping, geometry: Geometry | Image) -> tuple[Image, float]:
+    """The inverse's displacements (3, D, H, W) mm on `geometry`, widened by the largest displacement; its residual, mm.
 
-    `residual` is the largest |T(T^-1(y)) - y| over nodes and cell centers y whose preimage lies in `geometry`.
+    The residual is the largest |T(T^-1(y)) - y| over nodes and cell centers y whose preimage lies in `geometry`.
     """
     device = getattr(getattr(transform, "image", None), "device", "cpu")
-    reach = float((transform.map_grid(geometry, device) - geometry.grid(device)).norm(dim=-1).max())
-    wide = _widened(geometry, reach)
+    wide = _widened(geometry, _reach(transform, geometry, device))
     points = wide.grid(device).reshape(-1, 3)
     start = _coarse_start(transform, wide, device)
-    solved = torch.cat([invert_points(transform, chunk, start(chunk)) for chunk in points.split(CHUNK)])
-    field = (solved - points).reshape(*wide.shape, 3).movedim(-1, 0).contiguous()
-    inverse = DisplacementField(Image(field, wide.affine))
-    inverse.residual = _residual(transform, inverse, geometry, points)
-    return inverse
+    solved = torch.cat([invert_points(transform, chunk, _moved(chunk, start)) for chunk in points.split(CHUNK)])
+    field = Image((solved - points).reshape(*wide.shape, 3).movedim(-1, 0).contiguous(), wide.affine)
+    return field, _residual(transform, field, geometry, points)
 
 
-def _coarse_start(transform: Transform, wide: Geometry, device: torch.device | str) -> DisplacementField:
+def _reach(transform: Mapping, geometry: Geometry | Image, device: torch.device | str) -> float:
+    """The largest displacement at a voxel center, mm."""
+    with torch.no_grad():
+        points = geometry.grid(device).reshape(-1, 3)
+        return max(float((transform(chunk) - chunk).norm(dim=-1).max()) for chunk in points.split(CHUNK))
+
+
+def _coarse_start(transform: Mapping, wide: Geometry, device: torch.device | str) -> Image:
     """The inverse on a grid of 1/64 of the voxels: close enough for one or two Newton steps on the full one."""
     coarse = wide.resized(COARSE * float(wide.spacing.max()))
     points = coarse.grid(device)
-    field = (invert_points(transform, points) - points).movedim(-1, 0).contiguous()
-    return DisplacementField(Image(field, coarse.affine))
+    return Image((invert_points(transform, points) - points).movedim(-1, 0).contiguous(), coarse.affine)
+
+
+def _moved(points: Tensor, field: Image) -> Tensor:
+    """Points (..., 3) with the displacements of a field, which go on beyond its border."""
+    return points + field.sample(points, outside="border").movedim(0, -1).to(points)
 
 
 def _widened(geometry: Geometry | Image, reach: float) -> Geometry:
@@ -92,12 +109,12 @@ def _widened(geometry: Geometry | Image, reach: float) -> Geometry:
     return Geometry(tuple(int(n) for n in (geometry.size + 2 * border).flip(0)), affine)
 
 
-def _residual(transform: Transform, inverse: DisplacementField, geometry: Geometry | Image, nodes: Tensor) -> float:
+def _residual(transform: Mapping, inverse: Image, geometry: Geometry | Image, nodes: Tensor) -> float:
     half = (geometry.affine[:3, :3] @ torch.full((3,), 0.5, dtype=torch.float64)).to(nodes)
     largest = 0.0
     with torch.no_grad():
         for chunk in torch.cat((nodes, nodes + half)).split(CHUNK):
-            back = inverse(chunk)
+            back = _moved(chunk, inverse)
             kept = geometry.contains(back)
             if kept.any():
                 largest = max(largest, float((transform(back[kept]) - chunk[kept]).norm(dim=-1).max()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import roma
 import torch
 from torch import Tensor
 
@@ -49,14 +50,7 @@ class Affine(Transform):
 
 def rotation_matrix(angles: Tensor) -> Tensor:
     """(3, 3) R = Rz(rz) Ry(ry) Rx(rx), right-handed, from (rx, ry, rz) in degrees; differentiable."""
-    radians = torch.deg2rad(torch.as_tensor(angles, dtype=torch.float64))
-    (cx, cy, cz), (sx, sy, sz) = radians.cos(), radians.sin()
-    rows = (
-        (cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx),
-        (sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx),
-        (-sy, cy * sx, cy * cx),
-    )
-    return torch.stack([torch.stack(row) for row in rows])
+    return roma.euler_to_rotmat("xyz", torch.as_tensor(angles, dtype=torch.float64), degrees=True)
 
 
 def rigid(angles: Tensor, translation: Tensor, center: Tensor | None = None) -> Affine:

@@ -7,7 +7,6 @@ import torch
 
 from DiffRegLib.camera import AP, LATERAL, Camera, c_arm, check_views, from_intrinsics, from_projection_matrix
 from DiffRegLib.camera.carm import relation, turned
-from DiffRegLib.camera.peers import DiffDrrView, from_diffdrr, from_nanodrr, to_diffdrr, to_nanodrr
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.radiographs.projection import Volume, project
 from DiffRegLib.transforms import rigid
@@ -165,56 +164,3 @@ def test_a_camera_of_impossible_parts_is_refused():
     ):
         with pytest.raises(RegistrationError, match=words):
             Camera(*arguments)
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("orientation", ["AP", "PA", None])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_the_peers_descriptions_give_the_camera_back(mirrored, orientation, reverse):
-    camera = oblique(mirrored)
-    view = to_diffdrr(camera, ISOCENTER, orientation, reverse)
-    assert min(view.delx, view.dely) > 0
-    assert same(camera, from_diffdrr(view, ISOCENTER))
-    assert same(camera, from_nanodrr(to_nanodrr(camera)))
-
-
-def test_diffdrr_puts_source_and_pixels_where_we_do():
-    detector = pytest.importorskip("diffdrr.detector")
-    RigidTransform = pytest.importorskip("diffdrr.pose").RigidTransform
-    for mirrored, orientation, reverse in ((False, "AP", True), (True, "PA", True), (True, None, False)):
-        camera = oblique(mirrored)
-        view = to_diffdrr(camera, ISOCENTER, orientation, reverse)
-        reorient = torch.eye(4)
-        reorient[:3, :3] = torch.tensor(
-            {"AP": [[1, 0, 0], [0, 0, -1], [0, 1, 0]], "PA": [[1, 0, 0], [0, 0, 1], [0, 1, 0]]}.get(
-                orientation, torch.eye(3).tolist()
-            )
-        )
-        theirs = detector.Detector(
-            view.sdd, view.height, view.width, view.delx, view.dely, view.x0, view.y0, reorient, reverse_x_axis=reverse
-        )
-        source, target = theirs(RigidTransform(view.extrinsic.float()[None]), None)
-        torch.testing.assert_close(source[0, 0].double() + ISOCENTER, camera.source, atol=1e-3, rtol=0)
-        row, column = torch.meshgrid(torch.arange(200), torch.arange(301), indexing="ij")
-        ours = camera.detector_points(torch.stack((column, row), -1).reshape(-1, 2))
-        torch.testing.assert_close(target[0].double() + ISOCENTER, ours, atol=2e-3, rtol=0)
-
-
-def test_nanodrr_puts_its_pixels_where_we_do():
-    renderer = pytest.importorskip("nanodrr.drr.renderer")
-    camera = oblique(mirrored=True)
-    view = to_nanodrr(camera)
-    local = renderer._make_tgt(view.k_inv[None], torch.tensor([view.sdd]).double(), 200, 301, "cpu", torch.float64)
-    world = local[0] @ view.rt_inv[:3, :3].T + view.rt_inv[:3, 3]
-    row, column = torch.meshgrid(torch.arange(200), torch.arange(301), indexing="ij")
-    ours = camera.detector_points(torch.stack((column, row), -1).reshape(-1, 2))
-    torch.testing.assert_close(world, ours, atol=1e-6, rtol=0)
-
-
-def test_diffdrr_default_view_is_ours_of_the_front():
-    view = DiffDrrView(torch.eye(4), 1020.0, 128, 128, 2.92, 2.92)
-    camera = from_diffdrr(view, ISOCENTER)
-    right = ISOCENTER + 300 * camera.pose[:3, 2] + torch.tensor([20.0, 0, 0])
-    head = ISOCENTER + 300 * camera.pose[:3, 2] + torch.tensor([0, 0, 20.0])
-    assert camera.project(head)[0][1] < 63.5
-    assert abs(camera.project(right)[0][0].item() - 63.5) > 1

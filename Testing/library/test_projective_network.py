@@ -26,11 +26,12 @@ from DiffRegLib.methods.projective.training import (
     train,
 )
 from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
-from DiffRegLib.methods.projective.views import View, views_of
+from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import read_weights, write_weights
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
-from DiffRegLib.transforms.se3 import geodesic, perturbed, se3_exp
+from DiffRegLib.radiographs.radiograph import Radiograph
+from DiffRegLib.transforms.se3 import geodesic, perturbed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -70,7 +71,8 @@ def double():
         parameter.data += 0.2 * torch.randn_like(parameter)
     ct, _ = hounsfield(16, 12.0)
     volume = Image(attenuation(ct).data.double(), ct.affine)
-    poses = se3_exp(torch.tensor([[0.1, -0.2, 0.15, 9.0, -4.0, 6.0], [-0.2, 0.1, 0.1, 5.0, 12.0, -20.0]]).double())
+    twists = torch.tensor([[0.1, -0.2, 0.15, 9.0, -4.0, 6.0], [-0.2, 0.1, 0.1, 5.0, 12.0, -20.0]]).double()
+    poses = perturbed(STILL.expand(2, 4, 4), twists, torch.zeros(3))
     return network, volume, poses, standardized(project(volume, STILL.expand(2, 4, 4), CAMERA))
 
 
@@ -111,7 +113,7 @@ def test_double_backward_is_the_derivative_of_the_pose_gradient_to_the_weights(d
 
 @pytest.mark.parametrize("twist", [[0.4, -0.2, 0.3, 0, 0, 0], [0, 0, 0, 20.0, -35.0, 11.0]])
 def test_wanted_gradient_points_from_the_target_to_the_pose(twist):
-    target = se3_exp(torch.tensor([[0.2, 0.1, -0.3, 5.0, 6.0, 7.0]], dtype=torch.float64))
+    target = perturbed(STILL[None], torch.tensor([[0.2, 0.1, -0.3, 5.0, 6.0, 7.0]]).double(), torch.zeros(3))
     pose = perturbed(target, torch.tensor([twist], dtype=torch.float64), CENTER)
     slope = geodesic_slope(pose, target, CENTER)
     torch.testing.assert_close(pushed(pose, -slope, CENTER), target, rtol=0, atol=1e-9)
@@ -274,7 +276,7 @@ def test_network_first_then_gradient_ncc_reaches_the_pose():
     volume = attenuation(ct)
     scene = Scene(
         volume,
-        views_of([View(project(volume, STILL, CAMERA)[0, 0], torch.ones(24, 24, dtype=torch.bool), CAMERA)]),
+        views_of([Radiograph(project(volume, STILL, CAMERA)[0, 0], CAMERA)]),
         PoseOptions(levels=(24,), optimizer="lbfgs", descent_iterations=40, tolerance=0.0),
     )
     start = perturbed(STILL, torch.tensor([0.03, -0.02, 0.05, 6.0, -5.0, 4.0]).double(), CENTER)

@@ -25,6 +25,7 @@ REQUIREMENTS = (
     "matplotlib>=3.8",
     "safetensors>=0.4",
     "cma>=3.3",
+    "roma>=1.5",
     "nibabel>=5",
 )
 MODULES = {"scikit-image": "skimage"}  # where the module is not called as its package
