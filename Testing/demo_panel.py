@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from Testing.host.host import Host
+from Testing.modules import MODULES
 
-MODULE = Path(__file__).resolve().parents[1] / "DiffReg" / "SplatRegistration" / "SplatRegistration.py"
 PATIENCE = 600  # seconds
 
 
@@ -19,13 +19,13 @@ def main() -> int:
     arguments = parser.parse_args()
     host = Host()
     host.window.show()
-    panel = host.open_module(MODULE)
+    panel = host.open_module(MODULES["SplatRegistration"])
     choose(panel, load(arguments.patient))
     host.click(panel.ui.applyButton)
     if arguments.screenshot is None:
         host.application.exec()
     else:
-        host.wait_until(lambda: panel._run is None, PATIENCE, "the end of the registration")
+        host.wait_until(lambda: panel.runner.run is None, PATIENCE, "the end of the registration")
         host.process(500)
         host.screenshot(arguments.screenshot)
     failed = panel.ui.statusLabel.text

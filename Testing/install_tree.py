@@ -18,7 +18,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from Testing.modules import MODULES, ROOT
+
 MODULES_FOLDER = "lib/Slicer/qt-scripted-modules"
 SLICER_STAND_IN = """
 set(Slicer_USE_FILE ${CMAKE_CURRENT_LIST_DIR}/UseSlicer.cmake)
@@ -109,12 +110,13 @@ def missing_files(installed: Path) -> list[str]:
 
 
 def _not_installed(installed: Path) -> Iterator[str]:
-    for source in (ROOT / "DiffRegLib").rglob("*.py"):
+    for source in [path for kind in ("*.py", "*.ui") for path in (ROOT / "DiffRegLib").rglob(kind)]:
         if not (installed / source.relative_to(ROOT)).is_file():
             yield f"{source.relative_to(ROOT)} is not installed"
-    for module in modules():
-        for source in [*module.rglob("*.py"), *module.joinpath("Resources").rglob("*.*")]:
-            inside = source.relative_to(module)
+    for module in MODULES.values():
+        folder = module.parent
+        for source in [*folder.rglob("*.py"), *folder.joinpath("Resources").rglob("*.*")]:
+            inside = source.relative_to(folder)
             if inside.parts[0] != "Testing" and not (installed / inside).is_file():
                 yield f"{source.relative_to(ROOT)} is not installed"
 
@@ -138,11 +140,6 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
-
-
-def modules() -> list[Path]:
-    """The folders of the scripted modules."""
-    return sorted(path.parent for path in (ROOT / "DiffReg").glob("*/CMakeLists.txt"))
 
 
 def worker_starts(library: Path) -> bool:
@@ -180,12 +177,12 @@ def main() -> int:
         for tree, path in ((installed, ""), (dropped, "DiffReg/{name}/")):
             if not worker_starts(tree):
                 faults.append(f"The worker does not start in {tree}")
-            for module in modules():
-                file = tree / path.format(name=module.name) / f"{module.name}.py"
+            for name in MODULES:
+                file = tree / path.format(name=name) / f"{name}.py"
                 found = loaded_library(file)
                 if found != os.fspath(tree / "DiffRegLib" / "__init__.py"):
                     faults.append(f"{file} uses the library {found}")
-    print("\n".join(faults) or f"{len(modules())} modules find all that they use, installed and dropped in.")
+    print("\n".join(faults) or f"{len(MODULES)} modules find all that they use, installed and dropped in.")
     return len(faults)
 
 

@@ -17,9 +17,8 @@ import numpy as np
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from Testing.host.host import Host  # noqa: E402  (Qt reads the environment when it is imported)
+from Testing.modules import MODULES, ROOT  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
-MODULES = {name: ROOT / "DiffReg" / name / f"{name}.py" for name in ("SplatRegistration", "XRayPose")}
 SIZES = {"SplatRegistration": (1500, 1030), "XRayPose": (1700, 1260)}
 PATIENCE = 300  # seconds
 
@@ -55,7 +54,7 @@ def splat(host: Host, data: Path, path: Path) -> None:
         parameters.setValue(f"{side}_landmarks", points)
     host.process(200)
     host.click(panel.ui.applyButton)
-    host.wait_until(lambda: panel._run is None, PATIENCE, "the end of the registration")
+    host.wait_until(lambda: panel.runner.run is None, PATIENCE, "the end of the registration")
     host.process(3000)
     host.screenshot(path)
     print(f"{path}: {panel.ui.statusLabel.text or 'no complaint'}")

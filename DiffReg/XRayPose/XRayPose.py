@@ -5,16 +5,8 @@ from pathlib import Path
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
-from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import (
-    ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
-    ScriptedLoadableModuleWidget,
-)
-from slicer.util import VTKObservationMixin
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleLogic
 
 # The library lies beside this file where the extension is installed, and above it in the repository.
 for _folder in Path(__file__).resolve().parents:
@@ -24,9 +16,10 @@ for _folder in Path(__file__).resolve().parents:
         break
 
 from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has to be found first)
-from DiffRegLib.mrml.panel import packages  # noqa: E402
+from DiffRegLib.mrml.panel import packages, self_test  # noqa: E402
+from DiffRegLib.mrml.panel.module import describe  # noqa: E402
+from DiffRegLib.mrml.panel.panel_widget import PanelWidget  # noqa: E402
 from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
-from DiffRegLib.mrml.panel.run_view import RunView  # noqa: E402
 from XRayPoseLib import checks, sample_data  # noqa: E402
 from XRayPoseLib.actions import Actions  # noqa: E402
 from XRayPoseLib.form import PanelForm  # noqa: E402
@@ -39,6 +32,7 @@ from XRayPoseLib.registration import Registration  # noqa: E402
 from XRayPoseLib.session import Session  # noqa: E402
 
 TITLE = "X-ray Pose"
+HELD_MS = 100  # until it is looked again whether the hand has let go
 
 
 class XRayPose(ScriptedLoadableModule):
@@ -46,135 +40,83 @@ class XRayPose(ScriptedLoadableModule):
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        self.parent.title = _(TITLE)
-        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
-        self.parent.dependencies = []
-        self.parent.contributors = [_("The DiffReg developers")]
-        self.parent.helpText = _(
+        help = _(
             "Finds where the patient of a CT was when one or two X-rays were taken. Choose a CT and an X-ray, say how "
             "the X-ray was taken (DICOM tags, a geometry file, or by hand), and press Live radiograph: the radiograph "
             "of the CT lies over the X-ray and follows while the CT is dragged. Refine finishes what the hand has "
             "begun; Find from scratch looks for the pose from many starts. The result is a linear transform over the "
             "CT, with its uncertainty and a verdict."
         )
-        self.parent.acknowledgementText = _(
+        acknowledgement = _(
             "The projector follows C. Gao, X. Liu, W. Gu, B. Killeen, M. Armand, R. Taylor, M. Unberath: Generalizing "
             "Spatial Transformers to Projective Geometry with Applications to 2D/3D Registration, MICCAI 2020 (ProST)."
         )
-        slicer.app.connect("startupCompleted()", self.registerSampleData)
+        describe(self, _(TITLE), help, acknowledgement, self.registerSampleData)
 
-    def registerSampleData(self):
+    @staticmethod
+    def registerSampleData(icons):
         """Adds a chest with its X-ray to the module Sample Data; makes and downloads nothing."""
-        sample_data.register(Path(self.resourcePath("Icons")), lambda: XRayPoseLogic().getParameterNode())
+        sample_data.register(icons, lambda: XRayPoseLogic().getParameterNode())
 
 
-class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class XRayPoseWidget(PanelWidget):
     """The panel: connects widgets, parameter node, live radiograph and registration."""
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        super().__init__(parent)
         self.pose = self.session = None
-        self._message, self._updating = "", False
 
     def setup(self):
-        ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/XRayPose.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = XRayPoseLogic()
+        self.build(XRayPoseLogic())
         self.form = PanelForm(self.ui)
         self.poseForm = PoseForm(self.ui, lambda: self._parameterNode, lambda: self.pose)
         self.actions = Actions(
             self.ui, lambda: self._parameterNode, lambda: self.pose, lambda: self.session, self.attempt
         )
-        self.registration = Registration(self.ui, RunView(self.ui), self)
+        self.registration = Registration(self.ui, self)
         self.observed = Observed(self, self.onSceneContentModified)
-
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.ui.refineButton.connect("clicked(bool)", lambda on: self.onRunButton(search=False))
         self.ui.findButton.connect("clicked(bool)", lambda on: self.onRunButton(search=True))
         self.initializeParameterNode()
 
     def cleanup(self):
-        self.leave()
+        super().cleanup()
         self.registration.close()
-        self.setParameterNode(None)
-        self.pose = self.session = self.observed = None
-        self.removeObservers()
+        self.pose = self.session = None
 
-    def enter(self):
-        self.initializeParameterNode()
-
-    def exit(self):
-        """The live radiograph goes on: its views stay useful beside other modules."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObservers(self.onParametersModified)
+    @property
+    def busy(self):
+        return self.registration.running
 
     def leave(self):
-        """Ends whatever goes on."""
+        """The live radiograph ends with the scene; when another module is entered it stays useful beside it."""
         self.registration.cancel()
         if self.session is not None:
             self.session.stop()
 
-    def onSceneStartClose(self, caller, event):
-        self.leave()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller=None, event=None):
-        if self.observed is not None and self.parent.isEntered and not self.registration.running:
-            self.initializeParameterNode()
-
-    def onSceneEndImport(self, caller, event):
-        """The nodes that the settings name have arrived after the settings; the views come after both."""
-        qt.QTimer.singleShot(0, self.onSceneEndClose)
-
-    def initializeParameterNode(self):
-        self.setParameterNode(self.logic.getParameterNode())
-
-    def setParameterNode(self, parameterNode):
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObservers(self.onParametersModified)
+    def begin(self, parameterNode):
         known = self.session.parameters.parameterNode if self.session else None
         same = bool(parameterNode and known is parameterNode.parameterNode)
-        self._parameterNode = parameterNode
-        self._message = ""
         if not same and self.session is not None:
             self.session.stop()
-        if parameterNode:
-            if not same:
-                self.pose = Pose(parameterNode)
-                self.session = Session(parameterNode, self.pose, self.onRested)
-            else:  # two of one node differ a while: the new one knows what has been loaded
-                self.session.parameters = self.pose.parameters = parameterNode
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-            self.onParametersModified()
+        if same:  # two of one node differ a while: the new one knows what has been loaded
+            self.session.parameters = self.pose.parameters = parameterNode
+        elif parameterNode:
+            self.pose = Pose(parameterNode)
+            self.session = Session(parameterNode, self.pose, self.onRested)
+
+    def follow(self):
+        self._followLive()
+        self.observed.follow(self._parameterNode)  # the pose too, which may be a new one
+        self.session.held = self.registration.running
+        self.session.update()
+        self._show()
+        self.registration.runner.show(self._parameterNode)
 
     def onParametersModified(self, caller=None, event=None):
-        """Brings everything in line with the parameter node, and with the nodes that it names."""
-        if self._updating or not self._parameterNode or slicer.mrmlScene.IsImporting():
-            return  # of a scene that is being loaded the settings come before the nodes that they name
-        self._updating = True
-        try:
-            self._followLive()
-            self.observed.follow(self._parameterNode)  # the pose too, which may be a new one
-            self.session.held = self.registration.running
-            self.session.update()
-            self._show()
-            self.registration.show(self._parameterNode)
-        finally:
-            self._updating = False
-        self.actions.follow()
+        super().onParametersModified(caller, event)
+        if self._parameterNode and not self._updating:
+            self.actions.follow()
 
     def onSceneContentModified(self, caller=None, event=None):
         """Of a node that the settings name: its content, its segments, its points."""
@@ -218,6 +160,9 @@ class XRayPoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onRested(self):
         """The CT has come to rest: one step of the history, and the numbers of the pose."""
         if self.registration.running or not self._parameterNode or not self.session.running:
+            return
+        if slicer.app.mouseButtons() != qt.Qt.NoButton:  # a slow drag is one step too
+            qt.QTimer.singleShot(HELD_MS, self.onRested)
             return
         self.pose.settle()
         self.poseForm.show(True)
@@ -277,23 +222,16 @@ class XRayPoseLogic(ScriptedLoadableModuleLogic):
         waiter.wait(run)
 
 
-class XRayPoseTest(ScriptedLoadableModuleTest):
+class XRayPoseTest(self_test.PanelTest):
     """Finds the pose of a block with two holes again; runs inside Slicer and in the test host."""
 
-    def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def runTest(self):
-        self.setUp()
-        self.test_pose_comes_back()
-
     def test_pose_comes_back(self):
-        from XRayPoseLib import self_test
+        from XRayPoseLib import block
 
         self.delayDisplay("Finding the pose of a block")
         logic = XRayPoseLogic()
         parameters = logic.getParameterNode()
-        truth = self_test.choose(parameters)
+        truth = block.choose(parameters)
         logic.process(parameters, search=False)
-        self.assertLess(self_test.error_mm(parameters, truth), 0.5)
+        self.assertLess(block.error_mm(parameters, truth), 0.5)
         self.delayDisplay("The pose came back")

@@ -24,8 +24,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from Testing.host.host import Host  # noqa: E402  (after the folders that it is found in)
+from Testing.modules import MODULES  # noqa: E402
 
-MODULE = Path(__file__).resolve().parents[2] / "DiffReg" / "XRayPose" / "XRayPose.py"
 FRAMES, PATIENCE = 60, 20.0  # of a drag; seconds
 PATH = [(200 + 3 * n, 260 + 2 * (n % 20)) for n in range(FRAMES + 1)]  # pixels of the view
 
@@ -91,7 +91,7 @@ def drag(host: Host, panel, work: str) -> Line:
 
 
 def measured(host: Host) -> list[Line]:
-    lines, panel = [], host.open_module(MODULE)
+    lines, panel = [], host.open_module(MODULES["XRayPose"])
     for count in (1, 2):
         host.close_scene()
         choose(host, panel, count)

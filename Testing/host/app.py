@@ -25,6 +25,7 @@ class Application(Manners, QtCore.QObject):
     def __init__(self, core, viewport, module_manager):
         super().__init__()
         self._core, self._module_manager, self._testing = core, module_manager, False
+        self.held = QtCore.Qt.MouseButton.NoButton  # by the hand of a test
         self._home = Path(tempfile.mkdtemp(prefix="slicer-test-host-"))
         self.temporaryPath = str(self._home)
         self.slicerHome = self.defaultScenePath = self.temporaryPath
@@ -104,6 +105,9 @@ class Application(Manners, QtCore.QObject):
 
     def keyboardModifiers(self):
         return QtWidgets.QApplication.keyboardModifiers()
+
+    def mouseButtons(self):
+        return self.held or QtWidgets.QApplication.mouseButtons()
 
     def palette(self):
         return QtWidgets.QApplication.palette()

@@ -19,8 +19,49 @@ __all__ = [
 ]
 
 
+class Folding:
+    """Mixed into a section whose children are hidden while it is folded.
+
+    What a child was told by itself counts: one that was hidden stays hidden when the section unfolds, one that was
+    shown in a folded section is seen when that unfolds.
+    """
+
+    WANTED = "visibilityToParent"  # whether the child was last told to be seen
+
+    def _fold(self, folded):
+        self._folded = folded
+        for child in QtCore.QObject.children(self):
+            if isinstance(child, QtWidgets.QWidget):
+                self._force(child)
+
+    def _force(self, child):
+        told = child.property(self.WANTED)
+        self._forcing = True
+        child.setVisible(told is not False and not self.__dict__.get("_folded", False))
+        # or Qt would pass over what it is told next, as something that holds already
+        child.setAttribute(QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide, told is not None)
+        self._forcing = False
+
+    def childEvent(self, event):
+        child = event.child()
+        if isinstance(child, QtWidgets.QWidget):
+            if event.added():
+                child.installEventFilter(self)
+            elif event.polished() and self.__dict__.get("_folded"):
+                self._force(child)
+        super().childEvent(event)
+
+    def eventFilter(self, child, event):
+        kinds = QtCore.QEvent.Type
+        if event.type() in (kinds.ShowToParent, kinds.HideToParent) and not self.__dict__.get("_forcing"):
+            child.setProperty(self.WANTED, event.type() == kinds.ShowToParent)
+            if self.__dict__.get("_folded"):
+                self._force(child)
+        return super().eventFilter(child, event)
+
+
 @stand_in
-class ctkCollapsibleButton(Manners, QtWidgets.QAbstractButton):
+class ctkCollapsibleButton(Folding, Manners, QtWidgets.QAbstractButton):
     """A titled section that folds its contents away."""
 
     contentsCollapsed = Signal(bool)
@@ -41,9 +82,7 @@ class ctkCollapsibleButton(Manners, QtWidgets.QAbstractButton):
             return
         self._collapsed = collapsed
         self.setChecked(not collapsed)
-        for child in QtCore.QObject.children(self):
-            if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(not collapsed)
+        self._fold(collapsed)
         self.setMaximumHeight(self.TITLE_HEIGHT if collapsed else 16777215)
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
@@ -54,12 +93,6 @@ class ctkCollapsibleButton(Manners, QtWidgets.QAbstractButton):
     contentsLineWidth = stored(int, "contentsLineWidth", 1)
     collapsedHeight = stored(int, "collapsedHeight", 0)
     buttonTextAlignment = stored(int, "buttonTextAlignment", 0x81)
-
-    def childEvent(self, event):
-        child = event.child()
-        if self.__dict__.get("_collapsed") and event.polished() and isinstance(child, QtWidgets.QWidget):
-            child.setVisible(False)
-        super().childEvent(event)
 
     def sizeHint(self):
         contents = QtWidgets.QWidget.layout(self)
@@ -97,16 +130,14 @@ class ctkCollapsibleButton(Manners, QtWidgets.QAbstractButton):
 
 
 @stand_in
-class ctkCollapsibleGroupBox(Manners, QtWidgets.QGroupBox):
+class ctkCollapsibleGroupBox(Folding, Manners, QtWidgets.QGroupBox):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.setCheckable(True)
         self.toggled.connect(self._unfold)
 
     def _unfold(self, unfolded):
-        for child in QtCore.QObject.children(self):
-            if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(unfolded)
+        self._fold(not unfolded)
         self.setMaximumHeight(16777215 if unfolded else 24)
 
     collapsed = Property(bool, lambda self: not self.checked, lambda self, value: self.setChecked(not value))

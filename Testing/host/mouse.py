@@ -17,14 +17,15 @@ class Mouse:
         self._send(view, place, QtCore.QEvent.Type.MouseButtonPress, button, modifiers)
         self._send(view, place, QtCore.QEvent.Type.MouseButtonRelease, button, modifiers)
 
-    def drag(self, view, start, end, button="Left", modifiers=(), steps=10):
-        """Press at `start`, move to `end` in `steps`, release."""
+    def drag(self, view, start, end, button="Left", modifiers=(), steps=10, pause_ms=0):
+        """Press at `start`, move to `end` in `steps` with pauses between them, release."""
         (x0, y0), (x1, y1) = self._pixel(view, start), self._pixel(view, end)
         self.move(view, (x0, y0))
         self._send(view, (x0, y0), QtCore.QEvent.Type.MouseButtonPress, button, modifiers)
         for step in range(1, steps + 1):
             place = round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps)
             self._send(view, place, QtCore.QEvent.Type.MouseMove, button, modifiers)
+            self._host.process(pause_ms)
         self._send(view, (x1, y1), QtCore.QEvent.Type.MouseButtonRelease, button, modifiers)
 
     def wheel(self, view, place, notches=1):
@@ -55,6 +56,7 @@ class Mouse:
             held |= keys[name + "Modifier"]
         moving, released = kind == QtCore.QEvent.Type.MouseMove, kind == QtCore.QEvent.Type.MouseButtonRelease
         trigger, down = buttons.NoButton if moving else pressed, buttons.NoButton if released else pressed
+        self._host.app.held = down  # events that are sent leave Qt's own memory of the buttons alone
         event = QtGui.QMouseEvent(kind, position, widget.mapToGlobal(position), trigger, down, held)
         QtWidgets.QApplication.sendEvent(widget, event)
         self._host.process()

@@ -1,14 +1,11 @@
 """Scenes and nodes that the tests of the Slicer side share: oblique, anisotropic, with different values everywhere."""
 
-from pathlib import Path
-
 import numpy as np
 import slicer
 import vtk
 
 from DiffRegLib.mrml import arrays
 
-ROOT = Path(__file__).resolve().parents[2]
 LOGICS = ("vtkSlicerSegmentationsModuleLogic", "vtkSlicerMarkupsLogic", "vtkSlicerTransformLogic")
 
 

@@ -1,20 +1,18 @@
 """The panel Splat Registration in the host, small inputs whose answer is known, and the scene as text."""
 
-from pathlib import Path
-
 import numpy as np
 import slicer
 import vtk
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULE = ROOT / "DiffReg/SplatRegistration/SplatRegistration.py"
+from Testing.modules import MODULES
+
 SHIFT = np.array([6.0, -4.0, 5.0])  # mm from fixed to moving
 SECONDS = 120.0  # for a worker on a busy machine
 
 
 def open_panel(host):
     """The module's Python widget, its parameter node as `panel.parameters`."""
-    return host.open_module(MODULE)
+    return host.open_module(MODULES["SplatRegistration"])
 
 
 def parameters(panel):
@@ -88,7 +86,7 @@ def run(host, panel):
 
 
 def finish(host, panel):
-    host.wait_until(lambda: panel._run is None, SECONDS, "the end of the registration")
+    host.wait_until(lambda: panel.runner.run is None, SECONDS, "the end of the registration")
     transform = parameters(panel).output_transform
     if panel.ui.gridCheckBox.enabled and panel.ui.gridCheckBox.checked and not panel.ui.statusLabel.text:
         host.wait_until(lambda: transform.GetDisplayNode() and transform.GetDisplayNode().GetVisibility())
@@ -97,8 +95,8 @@ def finish(host, panel):
 
 def working(host, panel):
     """Waits until the worker optimizes: the first loss has arrived."""
-    host.wait_until(lambda: panel.runView.points > 0 or panel._run is None, SECONDS, "the first iteration")
-    assert panel._run is not None, panel.ui.logTextEdit.plainText
+    host.wait_until(lambda: panel.runner.view.points > 0 or panel.runner.run is None, SECONDS, "the first iteration")
+    assert panel.runner.run is not None, panel.ui.logTextEdit.plainText
 
 
 def error_mm(fixed, warped):

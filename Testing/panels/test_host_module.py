@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from Testing.modules import ROOT
+
 DEMO = Path(__file__).parent / "modules/HostDemo/HostDemo.py"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -2,12 +2,27 @@
 
 import math
 
+import pytest
 
-def test_every_level_and_every_new_problem_is_a_curve_of_its_own(host):
+CASES = {
+    "stages": (
+        [("a", 64, 1, 4.0), ("a", 64, 2, 30.0), ("a", 128, 1, 9.0), ("b", 128, 2, 8.0), ("b", 128, 3, 20.0)],
+        [[(1, 4.0), (2, 30.0), (3, 9.0)], [(5, 8.0), (6, 20.0)]],
+    ),
+    "levels": (
+        [(None, 64, 1, 4.0), (None, 64, 2, 3.0), (None, 128, 1, 9.0), (None, 128, 2, 8.0), (None, 128, 1, 1.0)],
+        [[(1, 4.0), (2, 3.0)], [(3, 9.0), (4, 8.0)], [(5, 1.0)]],
+    ),
+}
+
+
+@pytest.mark.parametrize("told", CASES)
+def test_every_stage_is_a_curve_of_its_own_and_without_stages_every_level(host, told):
     from DiffRegLib.mrml.panel.loss_plot import LossPlot, remove_chart
 
+    given, expected = CASES[told]
     plot = LossPlot("Loss")
-    for row in [(64, 1, 4.0), (64, 2, 3.0), (64, 3, 3.2), (128, 1, 9.0), (128, 2, 8.0), (128, 3, 20.0), (128, 1, 1.0)]:
+    for row in given:
         plot.add(*row)
     plot.draw()
     table = plot.chart.GetNthPlotSeriesNode(0).GetTableNode().GetTable()
@@ -18,7 +33,6 @@ def test_every_level_and_every_new_problem_is_a_curve_of_its_own(host):
             curves.append([])
         else:
             curves[-1].append((iteration, round(loss, 3)))
-    # a small rise belongs to the descent, a large one and a count that begins again do not
-    assert curves == [[(1, 4.0), (2, 3.0), (3, 3.2)], [(4, 9.0), (5, 8.0)], [(6, 20.0)], [(7, 1.0)]]
+    assert curves == expected
     remove_chart(plot.chart)
     assert not host.scene.GetNumberOfNodesByClass("vtkMRMLTableNode")

@@ -17,6 +17,7 @@ from DiffRegLib.files import read_cloud, read_landmarks
 from DiffRegLib.mrml import arrays, export
 from DiffRegLib.mrml.seen import note
 from DiffRegLib.transforms import read_transform
+from Testing.modules import ROOT
 from Testing.panels import mrml_nodes as nodes
 
 POINTS = np.array([[1.0, 2.0, 3.0], [-40.0, 5.5, 60.0], [33.0, -21.0, 8.0]])
@@ -296,4 +297,4 @@ def test_the_panels_side_loads_without_torch():
     code = (
         f"import sys; from DiffRegLib.mrml import {modules}; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=nodes.ROOT).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

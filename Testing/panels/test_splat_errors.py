@@ -1,5 +1,6 @@
 """What goes wrong is one sentence in the panel, in the names of the nodes, and Apply works again."""
 
+import subprocess
 import sys
 import types
 
@@ -8,6 +9,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+from Testing.modules import ROOT  # noqa: E402
 from Testing.panels import splat_panel as splat  # noqa: E402
 from Testing.panels.splat_panel import parameters  # noqa: E402
 
@@ -102,10 +104,10 @@ def _job_folder(monkeypatch, tmp_path):
 
 
 def test_a_worker_that_cannot_be_started(host, panel, monkeypatch):
-    from DiffRegLib.mrml.panel import job_process
+    from DiffRegLib.mrml.panel import program
 
     splat.choose_points(panel)
-    monkeypatch.setattr(job_process, "python_program", lambda: "/nowhere/PythonSlicer")
+    monkeypatch.setattr(program, "python_program", lambda: "/nowhere/PythonSlicer")
     before = splat.scene_as_text()
     splat.run(host, panel)
     assert "/nowhere/PythonSlicer did not start" in panel.ui.statusLabel.text
@@ -157,7 +159,7 @@ def test_missing_packages_are_asked_for_once(host, panel, absent):
     splat.choose_points(panel)
     host.dialogs.answers = [qt.QMessageBox.Cancel]
     host.click(panel.ui.applyButton)
-    assert panel._run is None and "numba, torch" in panel.ui.statusLabel.text and absent
+    assert panel.runner.run is None and "numba, torch" in panel.ui.statusLabel.text and absent
     host.click(panel.ui.applyButton)
     assert len(host.dialogs.shown) == 2 and not absent
     splat.finish(host, panel)
@@ -168,7 +170,46 @@ def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(host, panel,
     splat.choose_points(panel)
     monkeypatch.delitem(sys.modules, "PyTorchUtils")
     host.click(panel.ui.applyButton)
-    assert "install the extension PyTorch" in panel.ui.statusLabel.text and panel._run is None
+    assert "install the extension PyTorch" in panel.ui.statusLabel.text and panel.runner.run is None
+
+
+class _Failing:
+    """The PyTorch extension where pip fails, or refuses the version."""
+
+    error = None
+
+    def installTorch(self, askConfirmation, torchVersionRequirement):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [subprocess.CalledProcessError(1, "pip"), ValueError("no such version"), OSError(28)])
+def test_an_installation_of_pytorch_that_fails_is_told(host, panel, absent, monkeypatch, error):
+    splat.choose_points(panel)
+    monkeypatch.setattr(_Failing, "error", error)
+    monkeypatch.setattr(sys.modules["PyTorchUtils"], "PyTorchUtilsLogic", _Failing)
+    host.click(panel.ui.applyButton)
+    assert "PyTorch >=2.6 could not be installed" in panel.ui.statusLabel.text
+    assert not panel.busy and panel.ui.applyButton.enabled and len(host.dialogs.shown) == 1
+
+
+def test_an_older_package_counts_as_missing(host, monkeypatch):
+    from DiffRegLib.mrml.panel import packages
+
+    versions = {"torch": "2.5.1+cu124", "numba": "0.61.0rc1", "scipy": "1.9"}
+    real = packages.importlib.metadata.version
+    monkeypatch.setattr(packages.importlib.metadata, "version", lambda name: versions.get(name) or real(name))
+    assert set(packages.missing()) == {packages.TORCH, "scipy>=1.12"}
+
+
+def test_without_slicer_packaging_pip_is_called_with_what_must_stay(host, monkeypatch):
+    """Slicer 5.10 has no `slicer.packaging`, and its `pip_install` takes the requirements alone."""
+    from DiffRegLib.mrml.panel import packages
+
+    calls = []
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: calls.append(requirements))
+    packages._install(["numba>=0.61"], "Splat Registration")
+    assert calls[0][:2] == ["numba>=0.61", "-c"] and len(calls) == 1
 
 
 def test_what_the_panel_installs_is_what_the_library_needs(host):
@@ -176,7 +217,7 @@ def test_what_the_panel_installs_is_what_the_library_needs(host):
 
     from DiffRegLib.mrml.panel import packages
 
-    text = (splat.ROOT / "pyproject.toml").read_text()
+    text = (ROOT / "pyproject.toml").read_text()
     needed = set(tomllib.loads(text)["project"]["dependencies"])
     slicers_own = {r for r in needed if r.split(">=")[0] in ("numpy", "SimpleITK", "vtk", "pydicom")}
     command_line_only = {"rich>=13"}

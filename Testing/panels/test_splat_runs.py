@@ -51,7 +51,7 @@ def test_a_shifted_cloud_comes_back_while_the_window_stays_alive(host, panel):
         assert panel.ui.applyButton.text == "Cancel" and panel.ui.progressBar.isVisible()
         splat.working(host, panel)
         assert "left" in panel.ui.progressBar.format or "%" in panel.ui.progressBar.format
-        host.wait_until(lambda: panel._run.bringing, splat.SECONDS, "the end of the worker")
+        host.wait_until(lambda: panel.runner.run.bringing, splat.SECONDS, "the end of the worker")
     assert gaps.longest_ms < MOST_MS
     splat.finish(host, panel)
     chosen = parameters(panel)
@@ -84,12 +84,12 @@ def _close_module(host, panel):
 
 
 def _kill(host, panel):
-    os.kill(panel._run.process_id, signal.SIGKILL)
+    os.kill(panel.runner.run.process_id, signal.SIGKILL)
     splat.finish(host, panel)
 
 
 def _lose_folder(host, panel):
-    shutil.rmtree(panel._run.folder)
+    shutil.rmtree(panel.runner.run.folder)
     splat.finish(host, panel)
 
 
@@ -107,9 +107,9 @@ def test_a_run_that_ends_early_leaves_the_scene_as_it_was(host, panel, way):
     before = splat.scene_as_text()
     host.click(panel.ui.applyButton)
     splat.working(host, panel)
-    folder = panel._run.folder
+    folder = panel.runner.run.folder
     end(host, panel)
-    assert panel._run is None and not folder.exists()
+    assert panel.runner.run is None and not folder.exists()
     assert splat.scene_as_text() == before
     assert in_log in panel.ui.logTextEdit.plainText and in_panel in panel.ui.statusLabel.text
     assert panel.ui.applyButton.enabled and panel.ui.applyButton.text == "Apply"
@@ -121,16 +121,16 @@ def test_canceling_before_the_worker_has_started_leaves_the_scene_as_it_was(host
     before = splat.scene_as_text()
     panel.ui.applyButton.click()
     panel.ui.applyButton.click()
-    assert panel._run is None and splat.scene_as_text() == before
+    assert panel.runner.run is None and splat.scene_as_text() == before
 
 
 def test_closing_the_scene_ends_the_worker(host, panel):
     splat.choose_points(panel)
     host.click(panel.ui.applyButton)
     splat.working(host, panel)
-    folder, worker = panel._run.folder, panel._run.process_id
+    folder, worker = panel.runner.run.folder, panel.runner.run.process_id
     host.close_scene()
-    assert panel._run is None and not folder.exists() and not _alive(worker)
+    assert panel.runner.run is None and not folder.exists() and not _alive(worker)
     assert parameters(panel).fixed is None and panel.ui.applyButton.text == "Select a fixed input"
     assert not slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
 
@@ -139,7 +139,7 @@ def test_closing_the_module_ends_the_worker(host, panel):
     splat.choose_points(panel)
     host.click(panel.ui.applyButton)
     splat.working(host, panel)
-    worker = panel._run.process_id
+    worker = panel.runner.run.process_id
     host.close_module("SplatRegistration")
     assert not _alive(worker)
 
@@ -172,10 +172,11 @@ def test_a_canceled_second_run_keeps_the_result_of_the_first(host, panel, pair):
 
 
 def test_a_saved_scene_comes_back_with_the_whole_panel(host, panel, pair, tmp_path):
-    from SplatRegistrationLib.parameters import Display, Preset
+    from DiffRegLib.mrml.pair.parameters import Display
 
     chosen = parameters(panel)
-    chosen.preset, chosen.splatting_seed, chosen.overlay_opacity = Preset["organ-surfaces"], 5, 0.25
+    chosen.preset, chosen.splatting_seed = type(chosen.preset)["organ-surfaces"], 5
+    chosen.overlay_opacity = 0.25
     chosen.display, chosen.show_grid = Display.BEFORE, False
     settings = _settings(panel)
     words = panel.ui.measuresLabel.text

@@ -1,14 +1,12 @@
 """The settings of the panel: every widget holds its parameter, presets are followed, Apply says what is missing."""
 
-import importlib.machinery
 import sys
-import types
-from pathlib import Path
 
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+from Testing.host.standins import sample_data  # noqa: E402
 from Testing.panels.splat_panel import (  # noqa: E402
     choose_points,
     cloud,
@@ -49,9 +47,8 @@ def test_every_parameter_has_a_widget_and_every_widget_a_parameter(panel):
 
 def test_every_option_is_there_once_with_help_unit_and_range(panel):
     from DiffRegLib.options import option_fields
-    from SplatRegistrationLib.parameters import GROUPS
 
-    for group, options in GROUPS.items():
+    for group, options in panel.method.options.items():
         for field in option_fields(options):
             widget = _bound(panel)[f"{group}_{field.name}"]
             assert field.help[1:] in widget.toolTip and field.unit in widget.toolTip
@@ -105,12 +102,12 @@ def test_nodes_are_chosen_by_hand_and_by_script(host, panel, name):
 def test_options_that_nobody_changed_follow_the_preset(panel):
     from DiffRegLib.methods.splatting.options import PRESETS
     from DiffRegLib.options import option_fields
-    from SplatRegistrationLib.parameters import Preset, SplattingOptions
 
     settings, names = parameters(panel), list(PRESETS)
+    Preset = type(settings.preset)
     different = [
         f.name
-        for f in option_fields(SplattingOptions)
+        for f in option_fields(panel.method.options["splatting"])
         if len({getattr(PRESETS[n], f.name) for n in names[:2]}) == 2 and f.type in (int, float) and not f.repeated
     ]
     followed = different[0]
@@ -197,28 +194,12 @@ def test_a_schedule_that_is_no_list_of_numbers_is_refused(panel):
     assert "'fast'" in _reason(panel)
 
 
-@pytest.fixture
-def samples(monkeypatch):
-    """A stand-in for the module Sample Data, which is no part of the host: what was registered."""
-    registered = []
-    logic = types.SimpleNamespace(
-        registerCustomSampleDataCategory=lambda *_, **__: None,
-        registerCustomSampleDataSource=lambda **source: registered.append(source),
-    )
-    module = types.ModuleType("SampleData")
-    module.SampleDataLogic, module.__spec__ = logic, importlib.machinery.ModuleSpec("SampleData", None)
+@pytest.fixture(params=sample_data.LOGICS)
+def samples(request, monkeypatch):
+    """What was registered in the module Sample Data of a version of Slicer."""
+    module = sample_data.module(request.param)
     monkeypatch.setitem(sys.modules, "SampleData", module)
-    return registered
-
-
-def test_the_sample_is_registered_when_slicer_has_started_and_nothing_is_made(host, panel, samples):
-    host.app.startupCompleted.emit()
-    assert samples and Path(samples[-1]["thumbnailFileName"]).is_file()
-    assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-
-
-def test_without_the_module_sample_data_nothing_happens(host, panel):
-    host.app.startupCompleted.emit()
+    return module.registered
 
 
 def test_the_sample_is_made_in_another_process_and_loaded(host, panel, samples, monkeypatch, tmp_path):
@@ -228,7 +209,7 @@ def test_the_sample_is_made_in_another_process_and_loaded(host, panel, samples, 
     maker.write_text(MAKER)
     monkeypatch.setattr(sample_maker, "command", lambda given: [sys.executable, str(maker), given[-1]])
     host.app.startupCompleted.emit()
-    samples[-1]["customDownloader"](None)
+    samples[-1].customDownloader(samples[-1])
     host.wait_until(lambda: not sample_maker.Maker.running, 60, "the patient")
     names = {node.GetName() for kind in ("ScalarVolume", "MarkupsFiducial") for node in _all(kind)}
     assert names == {"Inspiration", "Expiration", "Inspiration landmarks", "Expiration landmarks"}

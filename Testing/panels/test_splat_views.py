@@ -48,7 +48,7 @@ def _width(picture):
 
 
 def test_the_moving_ball_covers_the_fixed_one_after_and_sticks_out_before(host, result):
-    from SplatRegistrationLib.parameters import Display
+    from DiffRegLib.mrml.pair.parameters import Display
 
     parameters(result).show_grid, parameters(result).overlay_opacity = False, 1.0
     pictures = {}
@@ -64,7 +64,7 @@ def test_the_moving_ball_covers_the_fixed_one_after_and_sticks_out_before(host, 
 
 
 def test_the_opacity_decides_how_much_of_the_moving_input_is_seen(host, result):
-    from SplatRegistrationLib.parameters import Display
+    from DiffRegLib.mrml.pair.parameters import Display
 
     parameters(result).show_grid, parameters(result).display = False, Display.BEFORE
     parameters(result).overlay_opacity = 0.0
@@ -111,13 +111,13 @@ def test_leaving_the_module_ends_the_flicker(host, result):
 
 
 def test_the_loss_is_drawn_in_the_panel(host, result):
-    picture = result.runView.loss_view.widget.pixels().astype(int)
+    picture = result.runner.view.loss_view.widget.pixels().astype(int)
     blue = (picture[..., 2] - picture[..., 0] > 60).sum()
     assert blue > 50, "the curve of the loss is not there"
 
 
 def test_surfaces_are_shown_in_3d_before_and_after(host):
-    from SplatRegistrationLib.parameters import Display
+    from DiffRegLib.mrml.pair.parameters import Display
 
     panel = splat.open_panel(host)
     splat.choose(panel, splat.model_node("Fixed organ", (0, 0, 0)), splat.model_node("Moving organ", (15, 0, 0)))
@@ -154,7 +154,7 @@ def images(host):
 
 
 def test_a_checkerboard_has_tiles_of_both_images_and_goes_again(host, images):
-    from SplatRegistrationLib.parameters import Display
+    from DiffRegLib.mrml.pair.parameters import Display
 
     before = splat.node_names()
     parameters(images).display = Display.CHECKERBOARD
@@ -169,7 +169,7 @@ def test_a_checkerboard_has_tiles_of_both_images_and_goes_again(host, images):
 
 
 def test_side_by_side_shows_each_image_in_a_view_and_the_layout_returns(host, images):
-    from SplatRegistrationLib.parameters import Display
+    from DiffRegLib.mrml.pair.parameters import Display
 
     layout = host.app.layoutManager().layout
     parameters(images).display = Display.SIDE_BY_SIDE

@@ -230,7 +230,9 @@ def test_nonsense_moves_nothing_and_is_told(host, live):
     assert not panel.ui.pasteLabel.isVisible()
 
 
-def test_the_handles_in_3d_move_the_ct(host, live):
+@pytest.mark.parametrize("pause_ms", [0, 200], ids=["fast", "slow"])
+def test_the_handles_in_3d_move_the_ct(host, live, pause_ms):
+    """However slow the drag, and whether the CT rests on the way, it is one step of the history."""
     panel, scene = live
     xray.paste(host, panel, "0 0 0 0 0 0")
     before = panel.pose.matrix
@@ -239,8 +241,10 @@ def test_the_handles_in_3d_move_the_ct(host, live):
     arrow = np.rint(middle + 40 * along).astype(int)
     color = host.pixels("1")[arrow[1], arrow[0]].astype(int)
     assert color[2] > color[0] + 60 and color[2] > color[1] + 60, "the arrow toward the head is not there"
-    host.mouse.drag("1", tuple(arrow.tolist()), tuple(np.rint(arrow + 25 * along).astype(int).tolist()))
+    end = tuple(np.rint(arrow + 25 * along).astype(int).tolist())
+    host.mouse.drag("1", tuple(arrow.tolist()), end, steps=5, pause_ms=pause_ms)
     xray.rest(host, panel)
+    host.process(300)
     moved = panel.pose.matrix[:3, 3] - before[:3, 3]
     assert moved[2] > 20 and np.abs(moved[:2]).max() < 1e-3, moved
     assert angle_axis(panel.pose.matrix, before)[0] < 1e-4

@@ -48,7 +48,7 @@ def _refining(host, panel, start):
     """Starts a refinement that takes long and waits until it has moved the CT; returns folder and process."""
     _take_long(panel)
     host.click(panel.ui.refineButton)
-    run = panel.registration._run
+    run = panel.registration.runner.run
     host.wait_until(
         lambda: np.abs(panel.pose.matrix - start).max() > 0.1 or not panel.registration.running, SECONDS, "a pose"
     )
@@ -87,7 +87,7 @@ def test_refine_moves_the_ct_in_the_views_and_ends_at_the_truth(host, panel, sce
     while panel.registration.running:
         host.process(5)
         poses.append(panel.pose.matrix)
-        points.append(panel.registration.run_view.points)
+        points.append(panel.registration.runner.view.points)
         if (shown := xray.picture("XRay1")).shape == first.shape:
             pictures.append(shown.copy())
     host.process(20)
@@ -208,9 +208,9 @@ def test_canceled_before_the_first_pose_the_ct_is_where_it_was_at_once(host, pan
     xray.choose(panel)
     before = scene_as_text()
     host.click(panel.ui.refineButton)
-    folder = panel.registration._run.folder
-    host.wait_until(lambda: panel.registration._run.process_id > 0, SECONDS, "the worker")
-    worker = panel.registration._run.process_id
+    folder = panel.registration.runner.run.folder
+    host.wait_until(lambda: panel.registration.runner.run.process_id > 0, SECONDS, "the worker")
+    worker = panel.registration.runner.run.process_id
     host.click(panel.ui.refineButton)
     assert not panel.registration.running and not folder.exists() and not _alive(worker)
     assert not panel.ui.questionFrame.isVisible() and host.dialogs.shown == []
@@ -238,7 +238,7 @@ def test_after_a_worker_was_killed_the_ct_is_where_it_was_and_refine_works_again
 def test_a_pose_that_is_deleted_while_the_worker_runs(host, panel, scene):
     host.click(panel.ui.liveButton)
     host.click(panel.ui.refineButton)
-    host.wait_until(lambda: panel.registration._run.process_id > 0, SECONDS, "the worker")
+    host.wait_until(lambda: panel.registration.runner.run.process_id > 0, SECONDS, "the worker")
     slicer.mrmlScene.RemoveNode(parameters(panel).pose)
     _finish(host, panel)
     assert panel.ui.statusLabel.text == "The pose has been taken out of the scene: start again."

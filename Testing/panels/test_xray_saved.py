@@ -10,6 +10,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
+from Testing.modules import ROOT  # noqa: E402
 from Testing.panels import xray_panel as xray  # noqa: E402
 from Testing.panels.xray_panel import parameters  # noqa: E402
 
@@ -83,7 +84,7 @@ def test_a_saved_scene_comes_back_with_the_whole_panel(host, panel, registered, 
     assert parameters(panel).ct.GetParentTransformNode() is parameters(panel).pose
     assert panel.ui.view_1_principal_column.text == "40.5" and panel.ui.opacitySlider.value == 0.25
     assert not panel.ui.dragCheckBox.checked and not panel.session.hands[0].enabled
-    assert panel.registration.run_view.loss_view.widget.mrmlPlotViewNode().GetPlotChartNodeID()
+    assert panel.registration.runner.view.loss_view.widget.mrmlPlotViewNode().GetPlotChartNodeID()
     assert host.view("XRay1").isVisible()
     host.click(panel.ui.liveButton)
     assert host.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -147,7 +148,7 @@ def _running(host, panel):
     chosen.pose_optimizer, chosen.pose_similarity, chosen.pose_levels = "sgd", "ncc", "96"
     chosen.pose_descent_iterations, chosen.pose_tolerance = 100000, 0.0
     host.click(panel.ui.refineButton)
-    run, start = panel.registration._run, panel.pose.matrix
+    run, start = panel.registration.runner.run, panel.pose.matrix
     host.wait_until(lambda: np.abs(panel.pose.matrix - start).max() > 0.01, SECONDS, "a pose")
     return run.folder, run.process_id
 
@@ -190,7 +191,7 @@ def test_a_scene_that_is_loaded_while_a_registration_runs_ends_it(host, panel, r
 
 def _leave(host):
     """Another module's panel takes the place of this one."""
-    host.open_module(xray.ROOT / "Testing/panels/modules/HostDemo/HostDemo.py")
+    host.open_module(ROOT / "Testing/panels/modules/HostDemo/HostDemo.py")
 
 
 def test_the_module_is_left_while_a_registration_runs_and_closed(host, panel):

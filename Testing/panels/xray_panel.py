@@ -1,14 +1,13 @@
 """The panel X-ray Pose in the host: a small CT, X-rays of it at a known pose, and what a person does with them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULE = ROOT / "DiffReg/XRayPose/XRayPose.py"
+from Testing.modules import MODULES
+
 CENTER = np.array([12.0, -20.0, 30.0])  # of the CT, RAS mm
 TRUTH = (4.0, -3.0, 5.0, 6.0, 8.0, -5.0)  # degrees and mm about the middle of the CT
 SIZE = (80, 96)  # rows and columns of the X-rays
@@ -47,7 +46,7 @@ class Scene:
 
 def open_panel(host, bones=True):
     """The module's Python widget. bones: whether they are rendered in 3D, which takes time."""
-    panel = host.open_module(MODULE)
+    panel = host.open_module(MODULES["XRayPose"])
     parameters(panel).show_volume = bones
     return panel
 
@@ -74,12 +73,12 @@ def choose(panel, carms=None, size=SIZE, marks=()):
     from DiffRegLib.radiographs.attenuation import attenuation
     from DiffRegLib.radiographs.carm import camera_of
     from DiffRegLib.transforms import rigid
-    from XRayPoseLib import carm, self_test
+    from XRayPoseLib import block, carm
 
     carms = carms or [options()]
-    values, chosen = self_test.body(), parameters(panel)
-    affine = np.diag([self_test.VOXEL] * 3 + [1.0])
-    affine[:3, 3] = CENTER - self_test.VOXEL * (self_test.SIZE - 1) / 2
+    values, chosen = block.body(), parameters(panel)
+    affine = np.diag([block.VOXEL] * 3 + [1.0])
+    affine[:3, 3] = CENTER - block.VOXEL * (block.SIZE - 1) / 2
     ct = slicer.util.addVolumeFromArray(values, ijkToRAS=affine, name="CT of a block")
     center, numbers = torch.from_numpy(CENTER), torch.tensor(TRUTH, dtype=torch.float64)
     truth = rigid(numbers[:3], numbers[3:], center).matrix.numpy()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
-import vtk
 
+from DiffRegLib.mrml.panel.observed_nodes import ObservedNodes
 from XRayPoseLib.parameters import VIEWS
 from XRayPoseLib.pose import fault_of
 
@@ -19,6 +19,7 @@ class Observed:
 
     def __init__(self, panel: Any, changed: Callable[..., None]) -> None:
         self._panel, self._changed = panel, changed
+        self._inputs = ObservedNodes(panel, changed)
         self._parameters: Any = None
         self._pose: Any = None
         self._fault = ""  # why the pose is none
@@ -28,10 +29,7 @@ class Observed:
     def follow(self, parameters: Any) -> None:
         """Listens to the nodes that the settings name now."""
         self._parameters, self._fault = parameters, fault_of(parameters)
-        for node in {parameters.getValue(role) for role in ROLES} - {None}:
-            for event in _events(node):
-                if not self._panel.hasObserver(node, event, self._changed):
-                    self._panel.addObserver(node, event, self._changed)
+        self._inputs.follow(parameters.getValue(role) for role in ROLES)
         if parameters.pose is not self._pose:
             self._panel.removeObservers(self._moved)
             self._pose = parameters.pose
@@ -45,13 +43,3 @@ class Observed:
             self._changed()  # the pose is none any more, or one again
         if not fault:
             self._panel.onPoseModified()
-
-
-def _events(node: Any) -> list[int]:
-    """The events by which a node tells that its content has changed; not that it has moved."""
-    if node.IsA("vtkMRMLMarkupsNode"):
-        return [node.PointPositionDefinedEvent, node.PointPositionUndefinedEvent, node.PointRemovedEvent]
-    if node.IsA("vtkMRMLSegmentationNode"):
-        segmentation = slicer.vtkSegmentation
-        return [segmentation.SegmentAdded, segmentation.SegmentRemoved, segmentation.SegmentModified]
-    return [vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent]

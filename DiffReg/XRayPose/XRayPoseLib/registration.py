@@ -9,6 +9,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.mrml.panel.runner import Runner
 
 SHORTEST_INTERVAL = 0.1  # seconds between two poses that are shown
 BUTTONS = ("refineButton", "findButton")
@@ -17,10 +18,9 @@ BUTTONS = ("refineButton", "findButton")
 class Registration:
     """Drives the buttons and the run; panel: told by `registrationEnded`."""
 
-    def __init__(self, ui: Any, run_view: Any, panel: Any) -> None:
-        self._ui, self.run_view, self._panel = ui, run_view, panel
-        self._run: Any = None
-        self._parameters: Any = None
+    def __init__(self, ui: Any, panel: Any) -> None:
+        self._ui, self._panel = ui, panel
+        self.runner = Runner(ui, self._ended, self._progressed)
         self._pose: Any = None
         self._start: np.ndarray | None = None
         self._best: np.ndarray | None = None
@@ -30,7 +30,7 @@ class Registration:
 
     @property
     def running(self) -> bool:
-        return self._run is not None
+        return self.runner.running
 
     def start(self, logic: Any, parameters: Any, pose: Any, search: bool) -> None:
         """Starts from the pose as it is; raises RegistrationError."""
@@ -39,45 +39,39 @@ class Registration:
         pose.ensure()
         pose.settle()
         try:
-            run = logic.start(parameters, search, self, pose)
+            self.runner.start(
+                lambda listener: logic.start(parameters, search, listener, pose), _("Loss of the pose"), parameters
+            )
         except RegistrationError:
             if made:
                 pose.forget()
             raise
         self._made = made
-        self._run, self._parameters, self._pose, self._search = run, parameters, pose, search
+        self._pose, self._search = pose, search
         self._start, self._best = pose.matrix, None
-        self.run_view.begin(_("Loss of the pose"), parameters.parameterNode)
 
     def cancel(self) -> None:
         """Ends the run, where there is one, and brings the CT back."""
-        if self._run is not None:
-            self._stop()
+        if self.running:
+            self.runner.cancel()
             self._go_back()
         self._answered()
 
     def ask(self) -> None:
         """Ends the run and asks whether the best pose so far is to be kept, where there is one."""
-        best = self._best
-        self._stop()
-        if best is None:
+        if self._best is None:
+            self.runner.cancel(_("Canceled; the CT is where it was."))
             self._go_back()
-            self.run_view.log(_("Canceled; the CT is where it was."))
         else:
-            self._pose_to(best)
-            self.run_view.log(_("Canceled."))
+            self.runner.cancel(_("Canceled."))
+            self._pose_to(self._best)
             self._ui.questionFrame.setVisible(True)
         self._panel.registrationEnded("")
 
     def close(self) -> None:
         """The panel goes."""
         self.cancel()
-        self.run_view.loss_view.clear()
-
-    def show(self, parameters: Any) -> None:
-        """The plot of the last registration, while none runs."""
-        if self._run is None:
-            self.run_view.loss_view.show(parameters.loss, parameters.parameterNode)
+        self.runner.view.loss_view.clear()
 
     def show_buttons(self, reason: str) -> None:
         """One of the two buttons becomes Cancel while a registration runs."""
@@ -92,38 +86,20 @@ class Registration:
             button.enabled = bool(mine or (not self.running and not reason))
             button.toolTip = _("End the registration; then the best pose so far can be kept.") if mine else tip
 
-    def note(self, sentence: str) -> None:
-        """From the run: something that the person should know."""
-        self.run_view.log(sentence)
-
-    def progress(self, event: Any) -> None:
-        """From the run: a line of progress, with the best pose so far."""
-        self.run_view.progress(event)
+    def _progressed(self, event: Any) -> None:
+        """A line of progress, with the best pose so far."""
         if event.pose is not None:
             self._best = np.array(event.pose).reshape(4, 4)
             if time.monotonic() - self._shown > SHORTEST_INTERVAL:
                 self._shown = time.monotonic()
                 self._pose_to(self._best)
 
-    def ended(self, error: str, details: str) -> None:
-        """From the run: it is over."""
-        self._run = None
+    def _ended(self, error: str) -> None:
         if error:
             self._go_back()
-            self.run_view.discard(self._parameters.loss)
-            self.run_view.log(error)
-            self.run_view.log_details(details)
         else:
-            self.run_view.log(_("Finished."))
-            self._parameters.loss = self.run_view.keep(self._parameters.loss)
-            self._ui.resultCollapsibleButton.collapsed = False
             self._pose.settle()
         self._panel.registrationEnded(error)
-
-    def _stop(self) -> None:
-        self._run.cancel()
-        self._run = None
-        self.run_view.discard(self._parameters.loss)
 
     def _pose_to(self, matrix: np.ndarray) -> None:
         """Moves the CT, unless its pose has been taken out of the scene meanwhile."""

@@ -19,7 +19,7 @@ def register(icons: Path, settings: Callable[[], Any]) -> None:
     """Adds the sample, where Slicer has the module Sample Data; settings: gives the panel's parameter node."""
     title = _("Chest and its X-ray (made on this computer)")
     thumbnail = icons / "ChestXRay.png"
-    sample_maker.register("DiffRegXRay", title, thumbnail, commands, lambda folder: load(folder, settings()))
+    sample_maker.register(title, thumbnail, commands, lambda folder: load(folder, settings()))
 
 
 def commands(folder: Path) -> list[list[str]]:

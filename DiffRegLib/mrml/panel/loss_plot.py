@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 
 SHORTEST_INTERVAL = 0.25  # seconds between two redraws
 ITERATION, LOSS = "Iteration", "Loss"
-JUMP = 1.25  # a loss that is so many times the one before belongs to another problem: no descent rises so much
 COLOR = (0.12, 0.38, 0.66)
 
 
@@ -28,8 +27,8 @@ class LossPlot:
             self._table.AddColumn(column)
         self._columns = [self._table.GetTable().GetColumn(n) for n in range(2)]
         self._connect()
+        self._stage: str | None = None
         self._level, self._passed, self._last, self._iteration = None, 0, 0, 0
-        self._loss = math.inf
         self._drawn = 0.0
 
     def _connect(self) -> None:
@@ -51,14 +50,19 @@ class LossPlot:
         """How many losses have been added."""
         return self._columns[0].GetNumberOfTuples()
 
-    def add(self, level: int | None, iteration: int, loss: float) -> None:
-        """One more point; the iterations of a new level are counted on, and its losses are another curve."""
-        again = level != self._level or iteration <= self._iteration
-        if (again or loss > JUMP * abs(self._loss)) and self.points:
+    def add(self, stage: str | None, level: int | None, iteration: int, loss: float) -> None:
+        """One more point; iterations that begin anew are counted on.
+
+        The losses of a new stage are another curve; of a method that tells no stages, those of a new level.
+        """
+        again = (stage, level) != (self._stage, self._level) or iteration <= self._iteration
+        another = again if stage is None else stage != self._stage
+        if another and self.points:
             self._insert(self._last, math.nan)
         if again:
-            self._level, self._passed = level, self._last
-        self._iteration, self._last, self._loss = iteration, self._passed + iteration, loss
+            self._passed = self._last
+        self._stage, self._level = stage, level
+        self._iteration, self._last = iteration, self._passed + iteration
         self._insert(self._last, loss)
         if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
             self.draw()

@@ -7,7 +7,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
-import subprocess
+import re
 import tempfile
 from pathlib import Path
 
@@ -33,14 +33,34 @@ SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "pydicom", "torch")  # an installati
 
 
 def missing() -> list[str]:
-    """The requirements that are not there; looked up without importing anything."""
-    return [r for r in (TORCH, *REQUIREMENTS) if importlib.util.find_spec(module_of(r)) is None]
+    """The requirements that are not there, or there in an older version; looked up without importing anything."""
+    return [r for r in (TORCH, *REQUIREMENTS) if not _satisfied(r)]
+
+
+def _satisfied(requirement: str) -> bool:
+    name, lowest = requirement.split(">=")
+    if importlib.util.find_spec(module_of(requirement)) is None:
+        return False
+    try:
+        return _numbers(importlib.metadata.version(name)) >= _numbers(lowest)
+    except importlib.metadata.PackageNotFoundError:
+        return True  # built into this Python, without a word on its version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers at the beginning of a version: (2, 6, 0) of 2.6.0+cu124."""
+    return tuple(map(int, re.findall(r"\d+", re.match(r"[\d.]*", version)[0])))
 
 
 def module_of(requirement: str) -> str:
     """The module that a requirement brings."""
-    name = requirement.split(">=")[0]
+    name = name_of(requirement)
     return MODULES.get(name, name)
+
+
+def name_of(requirement: str) -> str:
+    """The package of a requirement, without its version."""
+    return requirement.split(">=")[0]
 
 
 def ensure(requester: str) -> None:
@@ -48,8 +68,8 @@ def ensure(requester: str) -> None:
     absent = missing()
     if not absent:
         return
-    names = ", ".join(r.split(">=")[0] for r in absent)
-    question = _("{requester} needs Python packages that are not installed yet: {names}. Install them now?")
+    names = ", ".join(map(name_of, absent))
+    question = _("{requester} needs Python packages that are not installed yet, or too old: {names}. Install them now?")
     if not slicer.util.confirmOkCancelDisplay(question.format(requester=requester, names=names)):
         raise RegistrationError(
             _("Python packages are missing ({names}): press Apply again to install them.").format(names=names)
@@ -60,12 +80,12 @@ def ensure(requester: str) -> None:
     try:
         if rest:
             _install(rest, requester)
-    except (RuntimeError, subprocess.CalledProcessError):
-        logging.exception("pip failed")
+    except Exception:  # whatever pip, or Slicer on its way to pip, has to complain of
+        logging.exception("The packages %s could not be installed", names)
     importlib.invalidate_caches()
     if still := missing():
         sentence = _("{names} could not be installed: see the application log, and press Apply to try again.")
-        raise RegistrationError(sentence.format(names=", ".join(still)))
+        raise RegistrationError(sentence.format(names=", ".join(map(name_of, still))))
 
 
 def _install_torch() -> None:
@@ -74,9 +94,19 @@ def _install_torch() -> None:
         raise RegistrationError(
             _("PyTorch is missing: install the extension PyTorch with the Extensions Manager and restart Slicer.")
         )
-    logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
-    if logic.installTorch(askConfirmation=False, torchVersionRequirement=TORCH.removeprefix("torch")) is None:
-        raise RegistrationError(_("PyTorch could not be installed: install it in the module PyTorch Utils."))
+    version = TORCH.removeprefix("torch")
+    try:
+        logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+        installed = logic.installTorch(askConfirmation=False, torchVersionRequirement=version)
+    except Exception:  # pip's failure arrives as CalledProcessError, a version that does not fit as another
+        logging.exception("PyTorch could not be installed")
+        installed = None
+    if installed is None:
+        sentence = _(
+            "PyTorch {version} could not be installed: see the application log, and install it in the module PyTorch "
+            "Utils."
+        )
+        raise RegistrationError(sentence.format(version=version))
 
 
 def _install(requirements: list[str], requester: str) -> None:

@@ -17,6 +17,7 @@ from slicer.i18n import tr as _
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs import RESULT, Event, make_job
 from DiffRegLib.mrml.export import Exported, in_node_names
+from DiffRegLib.mrml.panel.connections import Connections
 from DiffRegLib.mrml.panel.job_process import Ending, JobProcess
 
 STEP_MS = 1  # between two steps: the event loop takes its turn
@@ -60,7 +61,8 @@ class Run:
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(STEP_MS)
-        self._timer.connect("timeout()", self._step)
+        self._connections = Connections()
+        self._connections.add(self._timer, "timeout()", self._step)
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="diffreg-", dir=slicer.app.temporaryPath))
         except OSError as error:
@@ -85,6 +87,7 @@ class Run:
         self._steps.close()
         if self._process is not None:
             self._process.stop()
+        self._connections.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _whole(self) -> Generator[None, None, None]:

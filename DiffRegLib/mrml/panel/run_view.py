@@ -41,7 +41,7 @@ class RunView:
     def progress(self, event: Event) -> None:
         """A line of progress."""
         if self._loss is not None and event.loss is not None and event.iteration is not None:
-            self._loss.add(event.level, event.iteration, event.loss)
+            self._loss.add(event.stage, event.level, event.iteration, event.loss)
         if event.message and event.message != self._message:
             self._message = event.message
             self.log(event.message)

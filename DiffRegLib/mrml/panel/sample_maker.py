@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs import worker_environment
 from DiffRegLib.mrml.panel import packages
-from DiffRegLib.mrml.panel.job_process import python_program
+from DiffRegLib.mrml.panel.program import Program, python_program
 
 CATEGORY = "DiffReg"
 
@@ -24,17 +23,20 @@ Commands = Callable[[Path], Sequence[Sequence[str]]]
 """From an empty folder to the arguments of `diffreg`, one command after the other, that fill it."""
 
 
-def register(name: str, title: str, thumbnail: Path, commands: Commands, load: Callable[[Path], Any]) -> None:
-    """Adds a sample, where Slicer has the module Sample Data; load: brings the content of the folder into the scene."""
+def register(title: str, thumbnail: Path, commands: Commands, load: Callable[[Path], Any]) -> None:
+    """Adds a sample, where Slicer has the module Sample Data; load: brings the content of the folder into the scene.
+
+    title: what Slicer shows under the thumbnail, and scripts ask for.
+    """
     if importlib.util.find_spec("SampleData") is None:
         return
-    import SampleData
+    from SampleData import SampleDataLogic
 
-    SampleData.SampleDataLogic.registerCustomSampleDataCategory(CATEGORY, title=_("DiffReg"))
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+    if hasattr(SampleDataLogic, "registerCustomSampleDataCategory"):  # from Slicer 5.12 on
+        SampleDataLogic.registerCustomSampleDataCategory(CATEGORY, title=_("DiffReg"))
+    SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
-        sampleName=name,
-        sampleDescription=title,
+        sampleName=title,
         thumbnailFileName=str(thumbnail),
         uris="",
         fileNames="",
@@ -55,6 +57,7 @@ class Maker:
 
     def __init__(self, title: str, commands: Commands, load: Callable[[Path], Any]) -> None:
         self._title, self._load = title, load
+        self._program: Program | None = None
         try:
             packages.ensure(title)
         except RegistrationError as error:
@@ -67,25 +70,27 @@ class Maker:
         self._next()
 
     def _next(self) -> None:
-        self._process = qt.QProcess()
-        environment = qt.QProcessEnvironment()
-        for name, value in worker_environment().items():
-            environment.insert(name, value)
-        self._process.setProcessEnvironment(environment)
-        self._process.connect("finished(int,QProcess::ExitStatus)", self._made)
-        program, *arguments = command(self._left.pop(0))
-        self._process.start(program, arguments)
+        self._program = Program(command(self._left.pop(0)), self._made)
+        self._program.start()
 
-    def _made(self, code: int, status: Any) -> None:
-        if not code and self._left:
+    def _made(self, code: int | None) -> None:
+        """code: None where the program did not start."""
+        if code == 0 and self._left:
             self._next()
             return
         try:
-            if code:
-                sentence = _("{title} could not be made: see the application log.")
-                slicer.util.errorDisplay(sentence.format(title=self._title))
-                return
-            self._load(self._folder)
+            if code == 0:
+                self._load(self._folder)
+            else:
+                self._fail(code)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             self.running.discard(self)
+
+    def _fail(self, code: int | None) -> None:
+        if code is None:
+            sentence = _("{title} could not be made: {program} did not start, check the installation.")
+            slicer.util.errorDisplay(sentence.format(title=self._title, program=self._program.name))
+            return
+        logging.error("%s: exit code %d\n%s", self._title, code, self._program.complaints)
+        slicer.util.errorDisplay(_("{title} could not be made: see the application log.").format(title=self._title))

@@ -21,7 +21,7 @@ FILES = {
 def register(icons: Path) -> None:
     """Adds the sample, where Slicer has the module Sample Data."""
     title = _("Breathing patient (made on this computer)")
-    sample_maker.register("DiffRegBreathing", title, icons / "BreathingPatient.png", commands, load)
+    sample_maker.register(title, icons / "BreathingPatient.png", commands, load)
 
 
 def commands(folder: Path) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 import slicer
 
-from SplatRegistrationLib import displays
+from DiffRegLib.mrml.pair import displays
 
 FLICKER_MS = 600
 

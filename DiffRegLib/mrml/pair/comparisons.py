@@ -8,8 +8,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffRegLib.mrml import layout, show
+from DiffRegLib.mrml.pair.parameters import Display
 from DiffRegLib.mrml.seen import kind_of
-from SplatRegistrationLib.parameters import Display
 
 TAG = "DiffRegCheckerboard"
 _before: list[int] = []  # the layout that side by side has replaced

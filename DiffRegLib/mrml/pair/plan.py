@@ -1,4 +1,4 @@
-"""From the nodes that the panel names to the files of a splatting job, and from its result to nodes."""
+"""From the nodes that the panel names to the files of a job, and from its result to nodes."""
 
 from __future__ import annotations
 
@@ -14,45 +14,56 @@ from slicer.i18n import tr as _
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.mrml.export import Exported, export, export_initial
+from DiffRegLib.mrml.pair import measures
+from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import Output, add, carry, read_transform, read_warped
 from DiffRegLib.mrml.seen import VOXELS, kind_of
 from DiffRegLib.mrml.segments import matched_values
 from DiffRegLib.options import to_dict
-from SplatRegistrationLib import measures
-from SplatRegistrationLib.parameters import GROUPS, OUTPUTS, ROLES
 
 SIDES = ("fixed", "moving")
+MATCHED = (SIDES, ("fixed_labels", "moving_labels"))
+"""Roles whose segments are numbered by their names, so that the same structure is the same label on both sides."""
 
 
-class SplatPlan:
+class PairPlan:
     """See `DiffRegLib.mrml.panel.run.Plan`. Holds the nodes as they were chosen when Apply was pressed."""
-
-    method = "splatting"
 
     def __init__(self, parameters: Any) -> None:
         """Raises `RegistrationError` for options that cannot be."""
-        self._parameters = parameters
-        self._nodes = {role: parameters.getValue(role) for role in ROLES}
+        method = parameters.method
+        self.method, self._parameters = method.name, parameters
+        self._nodes = {i.role: node for i in node_inputs(method) if (node := parameters.getValue(i.role)) is not None}
         shown_here = to_dict(OutputOptions(warped_fixed=False, overview=False))
-        self.options: Mapping[str, Mapping[str, Any]] = {**read_options(parameters, GROUPS), "output": shown_here}
+        self.options: Mapping[str, Mapping[str, Any]] = {
+            **read_options(parameters, method.options),
+            "output": shown_here,
+        }
 
     def export(self, folder: Path) -> Generator[None, None, Sequence[Exported]]:
         """Writes one node after the other."""
-        pair = [self._nodes[side] for side in SIDES]
-        values, notes = None, ()
-        if all(kind_of(node) == "segmentation" for node in pair):
-            values, notes = matched_values(*pair)
+        values, notes = self._values()
         exported = []
-        for role in ROLES[:-1]:
-            if self._nodes[role] is not None:
-                exported.append(export(self._nodes[role], folder, role, values if role in SIDES else None))
-                yield
-        if self._nodes["initial"] is not None:
-            exported.append(export_initial(self._nodes["initial"], *pair, folder))
+        for role, node in self._nodes.items():
+            if role == "initial":
+                exported.append(export_initial(node, *(self._nodes[side] for side in SIDES), folder))
+            else:
+                exported.append(export(node, folder, role, values.get(role)))
             yield
         exported[0] = dataclasses.replace(exported[0], notes=(*exported[0].notes, *notes))
         return exported
+
+    def _values(self) -> tuple[dict[str, dict[str, int]], list[str]]:
+        """The labels of the segments by role, and what is to be said of them."""
+        values, notes = {}, []
+        for roles in MATCHED:
+            nodes = [self._nodes.get(role) for role in roles]
+            if all(node is not None and kind_of(node) == "segmentation" for node in nodes):
+                found, said = matched_values(*nodes)
+                values |= dict.fromkeys(roles, found)
+                notes += said
+        return values, notes
 
     def bring(self, result: Path, exported: Sequence[Exported]) -> Generator[None, None, None]:
         """Reads everything outside the scene, then adds it in one go."""

@@ -7,9 +7,9 @@ from typing import Any
 import slicer
 
 from DiffRegLib.mrml import show
+from DiffRegLib.mrml.pair import comparisons
+from DiffRegLib.mrml.pair.parameters import Display
 from DiffRegLib.mrml.show_transform import hide_transform, show_transform
-from SplatRegistrationLib import comparisons
-from SplatRegistrationLib.parameters import Display
 
 COMPARISONS = (Display.CHECKERBOARD, Display.SIDE_BY_SIDE)
 MOST_LABELS = 50  # of points, beyond which they hide what they name

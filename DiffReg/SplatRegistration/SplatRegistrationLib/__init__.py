@@ -1,1 +1,0 @@
-"""What the module Splat Registration is made of, beside its four classes."""
