@@ -35,14 +35,44 @@ class SegmentationOptions:
 class SupervoxelOptions:
     """What `register` can be told of the alignment of two scans by their supervoxels."""
 
-    model: str = option("", "weights of a network that predicts the supervoxels (made by diffreg train supervoxel)")
     points: int = option(2048, "key points in the foreground of the fixed scan", low=32, high=20000, advanced=False)
     stiffness: float = option(
-        0.15, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False
+        0.01, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False
     )
     iterations: int = option(100, "steps of Adam", low=1, high=10000)
     learning_rate: float = option(0.05, "step of Adam, in half extents of the box", low=1e-5, high=1.0)
     neighbors: int = option(8, "neighbors of a key point whose displacements are compared", low=1, high=64)
+    landmark_weight: float = option(
+        0.01, "weight of the mean squared distance of landmarks in units of 10 mm", low=0.0, high=1e3
+    )
     channels: int = option(16, "channels into which the classes of a layer are compressed", low=2, high=256)
     seed: int = option(0, "seed of the supervoxels, the key points and the compression", low=0, high=2**31 - 1)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the network is trained; the defaults are the paper's but for the block, which a CPU needs."""
+
+    iterations: int = option(2000, "number of steps", low=1, high=10**8, advanced=False)
+    batch: int = option(4, "scans a step", low=1, high=64, advanced=False)
+    learning_rate: float = option(0.004, "of Adam", low=1e-7, high=1.0)
+    affine: float = option(
+        0.07, "standard deviation of the entries of the random affine maps of each scan", low=0.0, high=0.5
+    )
+    warp: float = option(
+        0.0,
+        "standard deviation of a random smooth motion of each scan; with the reference alone, more than 0 is needed",
+        "mm",
+        0.0,
+        50.0,
+    )
+    warp_scale: float = option(40.0, "distance over which that motion varies", "mm", 5.0, 200.0)
+    noise: float = option(15.0, "standard deviation of the noise of each scan", "HU", 0.0, 500.0)
+    block: int = option(
+        24, "the head sees a random block of this width of each scan, 0 the whole scan", "output voxels", 0, 512
+    )
+    mixed_precision: bool = option(True, "half precision where a GPU computes")
+    checkpoint: int = option(50, "steps between two checkpoints, from which --resume goes on", "steps", 1, 10**7)
+    seed: int = option(0, "seed of weights, layers and motion", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

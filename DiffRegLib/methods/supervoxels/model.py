@@ -1,0 +1,106 @@
+"""A trained network with what it needs to know of its training: weights in a file, and predictions for a scan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.image import Image
+from DiffRegLib.methods.supervoxels.network import STRIDE, SupervoxelNetwork
+from DiffRegLib.methods.supervoxels.options import PreparationOptions
+from DiffRegLib.options import from_dict, to_dict
+from DiffRegLib.training.tensors import read_tensors, write_tensors
+
+NETWORK = "network.safetensors"  # the weights in the folder of a training
+FORM = "a network of supervoxels, version 1"
+SLAB = 16  # slices of the output at a time
+HALO = 2  # slices around them: one for the head's neighborhoods, one for the interpolation
+UNLIKE = 0.5  # of the confidence in the training: a scan below shows something else (chance is 1 / classes)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network, the box of the scans that it saw, and facts on its training, `confidence` among them."""
+
+    network: SupervoxelNetwork
+    preparation: PreparationOptions
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, confidence: float, name: str) -> None:
+        """Raises RegistrationError where the network was much less sure of a scan than in its training."""
+        usual = float(self.facts.get("confidence", 0.0))
+        if confidence < UNLIKE * usual:
+            raise RegistrationError(
+                f"{name} does not look like the reference of the network (its confidence is {confidence:.2f}, in the "
+                f"training {usual:.2f}): use another network, or none.",
+                path=name,
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """layers: (L, D, H, W) uint8 on the grid of the scan; confidence: mean of the largest probability of a class."""
+
+    layers: Tensor
+    confidence: float
+
+
+def write_model(path: Path, model: Model) -> None:
+    """Writes weights, preparation and facts."""
+    network = model.network
+    content = {
+        "network": {"layers": network.layers, "classes": network.classes},
+        "preparation": to_dict(model.preparation),
+        "facts": dict(model.facts),
+    }
+    write_tensors(path, network.state_dict(), content, FORM)
+
+
+def read_model(path: str | os.PathLike) -> Model:
+    """The model of a file, or of a folder that `diffreg train` made; raises RegistrationError for anything else."""
+    path = Path(path)
+    path = path / NETWORK if path.is_dir() else path
+    tensors, content = read_tensors(path, FORM)
+    try:
+        network = SupervoxelNetwork(**content["network"])
+        network.load_state_dict(tensors)
+        preparation = from_dict(PreparationOptions, content["preparation"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise RegistrationError(f"{path} does not hold a whole network: train it again.", path=path) from error
+    return Model(network.eval().requires_grad_(False), preparation, content.get("facts", {}))
+
+
+@torch.no_grad()
+def predict(network: SupervoxelNetwork, scan: Image, inside: Tensor | None = None) -> Prediction:
+    """The supervoxels of a scan (1, D, H, W) in HU on their grid, a slab at a time.
+
+    inside: (D, H, W) bool, where the confidence counts; everywhere by default.
+    """
+    features = network.features(scan.data[None])
+    depth = features.shape[2]
+    layers, sure = [], []
+    for first in range(0, depth, SLAB):
+        last = min(first + SLAB, depth)
+        low, high = max(0, first - HALO), min(depth, last + HALO)
+        logits = network.classify(features[:, :, low:high])[0]
+        sure.append(logits[:, :, first - low : last - low].softmax(1).amax(1).mean(0))
+        cut = slice(STRIDE * (first - low), STRIDE * (last - low))
+        layers.append(torch.stack([_finest(layer, scan.shape[1:])[cut] for layer in logits]))
+    confidence = torch.cat(sure)
+    if inside is not None:
+        confidence = confidence[inside[::STRIDE, ::STRIDE, ::STRIDE][:depth]]
+    return Prediction(torch.cat(layers, 1)[:, : scan.shape[0]], float(confidence.mean()))
+
+
+def _finest(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    """(D, H, W) uint8: the most likely class on the grid of the scan, of logits (K, d, h, w) on the coarser one."""
+    shape = (STRIDE * logits.shape[1], *size)
+    return interpolate(logits[None], shape, mode="trilinear", align_corners=False)[0].argmax(0).to(torch.uint8)

@@ -1,0 +1,185 @@
+"""`register`: two scans in, a transform out, by the supervoxels of both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from DiffRegLib import __version__
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
+from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, Support, TraceRow
+from DiffRegLib.methods.supervoxels.densify import densified
+from DiffRegLib.methods.supervoxels.layers import divide
+from DiffRegLib.methods.supervoxels.matching import Codes, Pairs, compressed, key_points, match
+from DiffRegLib.methods.supervoxels.model import Model, predict
+from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, SupervoxelOptions
+from DiffRegLib.methods.supervoxels.preparation import body, halved, prepare
+from DiffRegLib.ops.device import choose_device, peak_memory_mb
+from DiffRegLib.options import to_dict, validate
+from DiffRegLib.transforms import Transform
+
+Align = Callable[[Image, Image], Transform]
+"""From two scans on grids of supervoxels to a transform from the first to the second, RAS mm."""
+
+WIDTHS = (5, 1)  # mean at half resolution of the channels at each level: from far, then to the border of a supervoxel
+REACH = 20.0  # mm; key points of 2048 lie some 15 mm apart, further away nothing drives the field
+COARSE = 8.0  # mm of the grid of distances to the key points
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A scan in the box, on the grid of the supervoxels: HU (1, D, H, W), its body, its classes (L, D, H, W)."""
+
+    scan: Image
+    body: Tensor
+    layers: Tensor
+    classes: int
+    confidence: float = 1.0
+
+    @property
+    def map(self) -> Image:
+        """The classes as an image with a channel a layer."""
+        return Image(self.layers.float(), self.scan.affine)
+
+
+def register(
+    fixed: Image,
+    moving: Image,
+    options: SupervoxelOptions = SupervoxelOptions(),  # noqa: B008  frozen
+    initial: Transform | None = None,
+    progress: Progress | None = None,
+    landmarks: tuple[Tensor, Tensor] | None = None,
+    sides: tuple[Side, Side] | None = None,
+) -> Registration:
+    """Finds the transform under which the supervoxels of two scans (CT in HU) agree.
+
+    initial: where `sides` were made with the moving scan already resampled through it, it is composed with the result.
+    landmarks: fixed and moving (N, 3) RAS mm, a term of the loss with the weight `landmark_weight`.
+    sides: both scans with their supervoxels, see `by_network` and `by_reference`; by default those of the moving
+        scan, carried to the fixed one by an image-driven registration.
+
+    Raises RegistrationError for scans or options that cannot be used.
+    """
+    start = time.perf_counter()
+    validate(options)
+    meter = Meter(progress, len(WIDTHS) * options.iterations + 60)
+    meter.step("Finding supervoxels.", 5)
+    if sides is None:
+        from DiffRegLib.methods.supervoxels.reference import align
+
+        sides = by_reference((fixed, moving), None, align, initial, seed=options.seed)
+    meter.step("Compressing the supervoxels.", 25)
+    points, displacements, trace = _displaced(*sides, options, landmarks, initial, meter)
+    meter.step("Fitting a thin plate.", 15)
+    grid = sides[0].scan.geometry
+    found = densified(points, displacements, grid)
+    meter.step("Inverting the transform.", 15)
+    backward = found.inverse(grid)
+    transform: Transform = found if initial is None else initial @ found
+    inverse: Transform = backward if initial is None else backward @ initial.inverse(grid)
+    provenance = Provenance(
+        method="supervoxels",
+        version=__version__,
+        options=to_dict(options),
+        seed=options.seed,
+        device=str(choose_device(options.device)),
+        seconds=round(time.perf_counter() - start, 3),
+        peak_memory_mb=round(peak_memory_mb(choose_device(options.device)), 1),
+        inputs={},
+    )
+    support = _support(points, grid)
+    confidence = {side: round(s.confidence, 4) for side, s in zip(("fixed", "moving"), sides)}
+    return Registration(
+        transform, inverse, tuple(trace), provenance, backward.residual, support, {"confidence": confidence}
+    )
+
+
+def by_network(scans: tuple[Image, Image], model: Model, initial: Transform | None, names: tuple[str, str]) -> tuple:
+    """Both sides with the supervoxels that a network predicts; raises RegistrationError for a scan unlike its own."""
+    found = []
+    for scan, name in zip(_boxed(scans, initial, model.preparation, names), names):
+        inside = body(scan, name)
+        prediction = predict(model.network, scan, inside)
+        model.check(prediction.confidence, name)
+        found.append(Side(scan, inside, prediction.layers, model.network.classes, prediction.confidence))
+    return tuple(found)
+
+
+def by_reference(
+    scans: tuple[Image, Image],
+    reference: Image | None,
+    align: Align,
+    initial: Transform | None = None,
+    preparation: PreparationOptions = PreparationOptions(),  # noqa: B008  frozen
+    segmentation: SegmentationOptions = SegmentationOptions(),  # noqa: B008  frozen
+    seed: int = 0,
+    names: tuple[str, str] = ("the fixed scan", "the moving scan"),
+) -> tuple[Side, Side]:
+    """Both sides with the supervoxels of a reference, carried to them by registrations; without one, of the moving."""
+    fixed, moving = _boxed(scans, initial, preparation, names)
+    source = moving if reference is None else halved(prepare(reference, preparation, "the reference"))
+    layers = divide(source, segmentation, seed, names[1] if reference is None else "the reference")
+    carried = [
+        layers if scan is source else carry(layers, source, scan, align(scan, source)) for scan in (fixed, moving)
+    ]
+    classes = segmentation.classes
+    sides = [Side(s, body(s, n), c, classes) for s, n, c in zip((fixed, moving), names, carried)]
+    return sides[0], sides[1]
+
+
+def carry(layers: Tensor, source: Image, target: Image, transform: Transform) -> Tensor:
+    """(L, D, H, W) uint8 on the grid of `target`: the classes that points have where a transform leads in `source`."""
+    carried = Image(layers.float(), source.affine).resample(target.geometry, transform, "nearest", outside=0.0)
+    return carried.data.to(torch.uint8)
+
+
+def _boxed(
+    scans: tuple[Image, Image], initial: Transform | None, options: PreparationOptions, names: tuple[str, str]
+) -> tuple[Image, Image]:
+    """Both scans on grids of supervoxels; with an initial transform, the moving one as it lies in the fixed box."""
+    fixed = prepare(scans[0], options, names[0])
+    if initial is None:
+        return halved(fixed), halved(prepare(scans[1], options, names[1]))
+    prepare(scans[1], options, names[1])
+    return halved(fixed), halved(scans[1].resample(fixed.geometry, initial, outside=-1000.0))
+
+
+def _displaced(
+    fixed: Side,
+    moving: Side,
+    options: SupervoxelOptions,
+    landmarks: tuple[Tensor, Tensor] | None,
+    initial: Transform | None,
+    meter: Meter,
+) -> tuple[Tensor, Tensor, list[TraceRow]]:
+    """Key points (N, 3) RAS mm, their displacements in mm, and the course of the loss over both levels."""
+    points = key_points(fixed.body, fixed.scan.geometry, options.points, options.seed)
+    pairs = None
+    if landmarks is not None:
+        ends = landmarks[1] if initial is None else initial.inverse(fixed.scan.geometry)(landmarks[1])
+        pairs = Pairs(landmarks[0].float(), ends.float(), options.landmark_weight)
+        points = torch.cat((points, pairs.fixed))
+    shift = (moving.scan.geometry.center - fixed.scan.geometry.center).to(points)
+    displacements, trace = shift.expand_as(points).clone(), []
+    for level, width in enumerate(WIDTHS):
+        codes = [
+            Codes(compressed(s.layers, s.classes, options.channels, options.seed, width), s.scan.geometry)
+            for s in (fixed, moving)
+        ]
+        displacements, rows = match(*codes, points, displacements, options, meter, level, pairs)
+        trace += rows
+    return points, displacements, trace
+
+
+def _support(points: Tensor, grid: Geometry) -> Support:
+    from scipy.spatial import cKDTree
+
+    coarse = grid.resized(COARSE)
+    near = cKDTree(points.numpy()).query(coarse.grid().reshape(-1, 3).numpy())[0]
+    distance = torch.from_numpy(near).float().reshape(1, *coarse.shape)
+    return Support(Image(distance, coarse.affine), REACH, "a thin plate, which becomes affine with distance")
