@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -111,6 +112,13 @@ class Geometry(Lattice):
         affine[:3, :3] *= self.size / size
         affine[:3, 3] = self.to_world(self.size / size / 2 - 0.5)
         return Geometry(tuple(int(n) for n in size.flip(0)), affine)
+
+
+def boxes_overlap(a: Lattice, b: Lattice, move: Callable[[Tensor], Tensor] | None = None) -> bool:
+    """Whether the boxes around two grids meet; `move` maps points from the frame of `a` to that of `b`."""
+    corners = move(a.corners()) if move is not None else a.corners()
+    low = torch.maximum(corners.amin(0), b.corners().amin(0))
+    return bool((low < torch.minimum(corners.amax(0), b.corners().amax(0))).all())
 
 
 def checked_affine(affine: Tensor) -> Tensor:

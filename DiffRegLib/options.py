@@ -82,16 +82,21 @@ def _check(field: OptionField, value: Any) -> None:
     )
     if wrong_type or (field.type is int and value != int(value)):
         raise RegistrationError(
-            f"{field.flag} must be of type {field.type.__name__}, not {value!r}: correct the option."
+            f"{{{field.name}}} must be of type {field.type.__name__}, not {value!r}: correct the option.",
+            option=field.name,
         )
     if field.choices and value not in field.choices:
-        raise RegistrationError(f"{field.flag} is {value!r}: choose one of {', '.join(map(str, field.choices))}.")
+        raise RegistrationError(
+            f"{{{field.name}}} is {value!r}: choose one of {', '.join(map(str, field.choices))}.", option=field.name
+        )
     if number:
         inside = (field.low is None or value >= field.low) and (field.high is None or value <= field.high)
         if not inside:  # NaN lands here too: no comparison with it is true
             limits = f"{'-inf' if field.low is None else field.low} to {'inf' if field.high is None else field.high}"
             unit = f" {field.unit}" if field.unit else ""
-            raise RegistrationError(f"{field.flag} is {value}: give a value from {limits}{unit}.")
+            raise RegistrationError(
+                f"{{{field.name}}} is {value}: give a value from {limits}{unit}.", option=field.name
+            )
 
 
 def to_dict(options: Any) -> dict[str, Any]:

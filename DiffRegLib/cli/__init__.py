@@ -6,26 +6,33 @@ A verb's module is imported when the verb is used, and what is heavy when its wo
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import signal
 import sys
+from typing import Any
 
 from DiffRegLib import __version__
 from DiffRegLib.cli.crash import describe_crash
+from DiffRegLib.cli.inputs import flag
 from DiffRegLib.cli.parser import Parser
 from DiffRegLib.errors import Cancelled, RegistrationError
+from DiffRegLib.methods import methods
 
 VERBS = {
-    "splat": "register two clouds, surfaces, label maps or CTs by forward splatting of points",
-    "pose": "estimate where a CT was when X-rays of it were taken",
     "drr": "render radiographs of a CT: one view, a list of poses, a movie of a rotation",
-    "train": "train the learned similarity of pose estimation on simulated X-rays of a CT",
+    "train": "train what a method learns",
     "warp": "carry an image, label map, cloud, surface or landmarks through a transform",
     "info": "say what a file is: geometry, range, units, labels, what a transform holds",
     "evaluate": "measure a transform: landmark error, Dice, folded voxels",
     "phantom": "write an analytic breathing patient, whose motion is known exactly",
 }
+"""What one does around registrations; each verb has a module of its own."""
+
+METHOD_WORDS = {"projective": "DiffRegLib.cli.pose"}
+"""Modules of methods whose verbs need words of their own; `DiffRegLib.cli.register` knows the others."""
+
 OK, BAD_INPUT, CRASHED, CANCELED = 0, 2, 3, 130
 
 
@@ -35,9 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _interrupt_on_end()
         given = _parser(arguments).parse_args(arguments)
-        return importlib.import_module(f"DiffRegLib.cli.{given.verb}").run(given)
+        return given.run(given)
     except RegistrationError as error:
-        return _say(str(error), BAD_INPUT)
+        return _say(error.worded(flag), BAD_INPUT)
     except (KeyboardInterrupt, Cancelled):
         return _say("canceled, nothing was kept.", CANCELED)
     except BrokenPipeError:
@@ -60,11 +67,24 @@ def _parser(arguments: list[str]) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"diffreg {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+    chosen = arguments[0] if arguments else ""
+    for method in methods():
+        one = _add_verb(verbs, method.verb, method.summary)
+        if method.verb == chosen:
+            module = importlib.import_module(METHOD_WORDS.get(method.name, "DiffRegLib.cli.register"))
+            module.add_arguments(one, method)
+            one.set_defaults(run=functools.partial(module.run, method=method))
     for verb, help in VERBS.items():
-        one = verbs.add_parser(verb, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        if arguments and arguments[0] == verb:
-            importlib.import_module(f"DiffRegLib.cli.{verb}").add_arguments(one)
+        one = _add_verb(verbs, verb, help)
+        if verb == chosen:
+            module = importlib.import_module(f"DiffRegLib.cli.{verb}")
+            module.add_arguments(one)
+            one.set_defaults(run=module.run)
     return parser
+
+
+def _add_verb(verbs: Any, verb: str, help: str) -> Parser:
+    return verbs.add_parser(verb, help=help, description=f"{help[0].upper()}{help[1:]}.")
 
 
 def _interrupt_on_end() -> None:

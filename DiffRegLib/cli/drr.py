@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DiffRegLib.cli.pose import check_file, start_of
+from DiffRegLib.cli.inputs import check_file
+from DiffRegLib.cli.pose import start_of
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import check_input
 from DiffRegLib.options import add_arguments as add_options
@@ -74,12 +75,13 @@ def run(given: argparse.Namespace) -> int:
 
 def _render(given, ct_path, mask, start, view: CameraOptions, volume: VolumeOptions, target: Path, geometry) -> None:
     from DiffRegLib.cli.workspace import put, workspace
-    from DiffRegLib.jobs.pose_start import read_ct
+    from DiffRegLib.files import read_image
+    from DiffRegLib.methods.projective.start import read_ct, view_camera
     from DiffRegLib.radiographs.attenuation import attenuation, body_points
     from DiffRegLib.review.frames import check_name, write_frames
 
-    ct = read_ct(ct_path, mask, volume)
-    camera, placed = _camera(given.geometry, view, ct)
+    ct = read_ct(read_image(ct_path), ct_path, read_image(mask) if mask else None, volume)
+    camera, placed = view_camera(given.geometry, view, ct.center)
     poses, cameras = _frames(given, start, ct, camera, placed)
     check_name(target, len(poses))
     _check_seen(poses[0], cameras[0], body_points(ct))
@@ -94,24 +96,12 @@ def _render(given, ct_path, mask, start, view: CameraOptions, volume: VolumeOpti
     print(f"Wrote {target}, {count} of {camera.size[1]} x {camera.size[0]} pixels.")
 
 
-def _camera(path: str | None, view: CameraOptions, ct: Image) -> tuple[Camera, Tensor | None]:
-    """The camera and the pose that the geometry has, if any."""
-    from DiffRegLib.camera import c_arm, read_geometry
-
-    if path:
-        placement = read_geometry(path, [(view.size, view.size)])[0]
-        return placement.camera, placement.pose
-    pitch, angles = view.field / view.size, (view.primary_angle, view.secondary_angle)
-    size = (view.size, view.size)
-    return c_arm(ct.center, view.distance, view.isocenter_distance, (pitch, pitch), size, angles), None
-
-
 def _frames(given, start, ct: Image, camera: Camera, placed: Tensor | None) -> tuple[list[Tensor], list[Camera]]:
     """A pose (4,4) and a camera for each frame."""
     import torch
 
     from DiffRegLib.camera import turned
-    from DiffRegLib.jobs.pose_start import checked_rigid, pose_of, read_rigid, read_rows
+    from DiffRegLib.methods.projective.start import checked_rigid, pose_of, read_rigid, read_rows
 
     still = torch.eye(4, dtype=torch.float64)
     if placed is not None:

@@ -65,7 +65,7 @@ def _measure(given: argparse.Namespace) -> dict:
     landmarks = labels = None
     if given.fixed_landmarks:
         landmarks = (read_landmarks(given.fixed_landmarks), read_landmarks(given.moving_landmarks))
-        check_landmarks(landmarks, given.fixed_landmarks, given.moving_landmarks)
+        check_landmarks((landmarks[0], given.fixed_landmarks), (landmarks[1], given.moving_landmarks))
     if given.fixed_labels:
         labels = (read_labels(given.fixed_labels), read_labels(given.moving_labels))
     geometry = manageable(_geometry(given, transform, landmarks, labels))

@@ -66,20 +66,23 @@ def _follow(folder: Path) -> None:
     try:
         with progress_display() as show:
             for event in worker.events():
-                error = event.error or error
+                error = event.fault or error
                 show(event)
         code = worker.wait()
         if code == 0:
             return
         if code == 2 and error:
-            raise RegistrationError(error)
+            raise error
         raise _crash(worker, folder, error, code)
     finally:
         with uninterrupted():
             worker.end()
 
 
-def _crash(worker: Worker, folder: Path, error: str | None, code: int) -> Crash:
+def _crash(worker: Worker, folder: Path, error: RegistrationError | None, code: int) -> Crash:
     trace = folder / TRACEBACK
     details = trace.read_text(encoding="utf-8") if trace.is_file() else worker.complaints()
-    return Crash(error or f"The worker was ended by the system (code {code}), perhaps for lack of memory.", details)
+    return Crash(
+        str(error) if error else f"The worker was ended by the system (code {code}), perhaps for lack of memory.",
+        details,
+    )

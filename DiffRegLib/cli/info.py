@@ -6,10 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DiffRegLib.cli.metrics import FILE as METRICS
 from DiffRegLib.cli.metrics import show_result
-from DiffRegLib.cli.pose import FACTS as POSE
-from DiffRegLib.cli.pose import show_pose
 from DiffRegLib.cli.show import facts
 from DiffRegLib.files.kinds import kind_of
 
@@ -41,10 +38,8 @@ def run(given: argparse.Namespace) -> int:
     for path in given.files:
         kind = kind_of(path)
         facts(path, describe[kind](path))
-        if kind == "result" and (Path(path) / METRICS).is_file():
+        if kind == "result":
             show_result(Path(path))
-        if kind == "result" and (Path(path) / POSE).is_file():
-            show_pose(Path(path))
     return 0
 
 
@@ -196,7 +191,10 @@ def _transform(transform: Transform) -> Facts:
 
 def _result(path: str) -> Facts:
     from DiffRegLib.jobs import read_job
+    from DiffRegLib.methods import methods
 
     job = read_job(path)
     inputs = [(i.role.replace("_", " "), i.path) for i in job.inputs]
-    return [("kind", f"{job.method} registration of {job.created}, diffreg {job.version}"), *inputs]
+    kind = f"{job.method} registration of {job.created}, diffreg {job.version}"
+    known = next((m for m in methods() if m.name == job.method), None)
+    return [("kind", kind), *([("method", f"{known.title}: {known.summary}")] if known else []), *inputs]

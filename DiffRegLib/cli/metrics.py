@@ -1,4 +1,4 @@
-"""The table that ends a registration and an evaluation."""
+"""What ends a registration and an evaluation: the table of measures, and of a pose its numbers and its evidence."""
 
 from __future__ import annotations
 
@@ -7,15 +7,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from DiffRegLib.cli.show import table
+from DiffRegLib.cli.show import facts, table
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.jobs.job import METRICS
 
-FILE = "metrics.json"
 MOST_LABELS = 12
 
 
 def show_result(folder: Path) -> None:
-    """Prints what `metrics.json` of a result says."""
-    show_metrics(f"Result in {folder}", json.loads((folder / FILE).read_text(encoding="utf-8")))
+    """Prints what `metrics.json` of a result says; raises RegistrationError where it cannot be read."""
+    path = folder / METRICS
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RegistrationError(f"{path} cannot be read, the result is damaged: run it again.", path=path) from None
+    if "verdict" in metrics:
+        show_pose(f"Pose in {folder}", metrics)
+    else:
+        show_metrics(f"Result in {folder}", metrics)
+
+
+def show_pose(title: str, found: Mapping[str, Any]) -> None:
+    """Prints a pose, and how sure it is."""
+    names = ("rx", "ry", "rz", "tx", "ty", "tz")
+    units = ["degrees"] * 3 + ["mm"] * 3
+    start, end = (found[side]["rotation_degrees"] + found[side]["translation_mm"] for side in ("start", "end"))
+    rows = [
+        (f"{n} [{u}]", f"{round(a, 3) + 0:.3f}", f"{round(b, 3) + 0:.3f}")
+        for n, u, a, b in zip(names, units, start, end)
+    ]
+    table(title, ("about the center of the CT", "start", "end"), rows)
+    sure, change = found["uncertainty"], found["change"]
+    reason = f": {found['reason']}" if found["reason"] else ""
+    pairs = [
+        ("verdict", found["verdict"] + reason),
+        ("change", f"{change['degrees']:.3f} degrees, {change['mm']:.3f} mm"),
+        ("uncertainty", f"{_known(sure['point_mm'])} of a point, {_known(sure['depth_mm'])} in depth"),
+        *((Path(x["file"]).name, x["grey_scale"]) for x in found["xrays"]),
+        ("time", f"{found['seconds']:.1f} s"),
+    ]
+    facts("Evidence", pairs)
+
+
+def _known(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f} mm"
 
 
 def show_metrics(title: str, metrics: Mapping[str, Any]) -> None:

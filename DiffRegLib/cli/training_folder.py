@@ -61,12 +61,6 @@ def _tidy(target: Path, missing: list[Path]) -> None:
             folder.rmdir()
 
 
-def leave_nothing() -> None:
-    """Ends the process before anything was written."""
-    print("diffreg: canceled, nothing was kept.", file=sys.stderr, flush=True)
-    os._exit(CANCELED)
-
-
 @contextmanager
 def ended_at_once(action: Callable[[], None]) -> Iterator[None]:
     """Calls `action` in another thread when a signal has not ended the block after half a second.

@@ -10,10 +10,10 @@ from typing import Literal
 
 from DiffRegLib.errors import RegistrationError
 
-Kind = Literal["image", "labels", "surface", "points", "transform", "xray", "geometry", "weights", "result"]
+Kind = Literal["image", "labels", "surface", "points", "transform", "xray", "geometry", "weights", "table", "result"]
 """What a thing is: a volume of intensities, whole numbers that name structures (a label map, a segmentation), a mesh,
 a list of points (a cloud, landmarks), a transform (a field in an image file among them), an acquired radiograph, a
-camera's geometry, the weights of a network, a result folder."""
+camera's geometry, the weights of a network, a table of numbers, a result folder."""
 
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "points": (".npz", ".csv", ".mrk.json", ".fcsv"),
@@ -29,7 +29,7 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 HOLDS: dict[Kind, tuple[Kind, ...]] = {"image": ("labels", "transform", "xray"), "result": ("transform",)}
 """What else may be in a file whose name stands for a kind: a field in an image file, a transform in a result."""
 
-ANY_NAME: tuple[Kind, ...] = ("xray", "geometry", "weights")
+ANY_NAME: tuple[Kind, ...] = ("xray", "geometry", "weights", "table")
 """Kinds whose files may have any name: DICOM files often have no suffix."""
 
 READ_BY_NAME: tuple[Kind, ...] = ("points", "surface", "transform", "image")

@@ -17,6 +17,8 @@ from DiffRegLib.files.kinds import JOB, split_key
 
 SCHEMA = 1
 PROGRESS, RESULT, TRACEBACK = "progress.jsonl", "result", "traceback.txt"
+TRANSFORM, INVERSE, METRICS, OVERVIEW = "transform.h5", "inverse.h5", "metrics.json", "overview.png"
+"""The core of a result, beside `job.json`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Job:
     def path(self, role: str) -> str | None:
         """The absolute path of the input of that role, or None where the job has none."""
         return next((i.path for i in self.inputs if i.role == role), None)
+
+    def paths(self, role: str) -> list[str]:
+        """The paths of the roles `role`, or `role_1`, `role_2`, ..., in their order."""
+        numbered = [f"{role}_{n}" for n in range(1, len(self.inputs) + 1)]
+        return [path for name in (role, *numbered) if (path := self.path(name)) is not None]
 
     def same_work(self, other: Job) -> bool:
         """Whether both jobs lead to the same result: same method, version, options, and bytes in the same roles."""

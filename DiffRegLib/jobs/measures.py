@@ -10,12 +10,13 @@ from DiffRegLib.geometry import Geometry
 FEWEST, MOST = 2**14, 2**21  # voxels of the grid on which folding is counted
 
 
-def check_landmarks(landmarks: tuple[Tensor, Tensor], fixed: str, moving: str) -> None:
-    """Raises `RegistrationError` where those of the files `fixed` and `moving` cannot correspond row by row."""
-    counts = [len(points) for points in landmarks]
+def check_landmarks(fixed: tuple[Tensor, str], moving: tuple[Tensor, str]) -> None:
+    """Raises `RegistrationError` where points (N, 3) and the name of either side cannot correspond row by row."""
+    counts = [len(points) for points, _ in (fixed, moving)]
     if counts[0] != counts[1]:
         raise RegistrationError(
-            f"{fixed} has {counts[0]} landmarks and {moving} has {counts[1]}: give the same ones in the same order."
+            f"{fixed[1]} has {counts[0]} landmarks and {moving[1]} has {counts[1]}: give the same ones in the same "
+            "order."
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from DiffRegLib.errors import Cancelled
+from DiffRegLib.errors import Cancelled, RegistrationError
 
 SHORTEST_INTERVAL = 0.05  # seconds between two lines with the same message: a panel redraws no faster
 
@@ -22,7 +22,8 @@ class Event:
 
     `stage` is the part of the recipe that `loss` belongs to: another problem begins when it changes.
     `pose` is the best pose found so far where one is sought: 16 numbers row by row, CT world to C-arm world, RAS mm.
-    `done` marks the last line of a run that succeeded, `error` (one sentence) that of one that did not.
+    `done` marks the last line of a run that succeeded, `error` (one sentence) that of one that did not; `sentence`,
+    `options` and `path` let a front end word it, see `fault`.
     """
 
     time: float = 0.0
@@ -35,6 +36,16 @@ class Event:
     pose: tuple[float, ...] | None = None
     done: bool = False
     error: str | None = None
+    sentence: str = ""
+    options: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def fault(self) -> RegistrationError | None:
+        """The error as it was raised, for whoever words its options and its path."""
+        if self.error is None:
+            return None
+        return RegistrationError(self.sentence or self.error, option=self.options, path=self.path)
 
     def seconds_left(self) -> float | None:
         """The rest of the run at the pace so far, or None while there is no pace yet."""
@@ -48,7 +59,7 @@ def parse(line: str | bytes) -> Event | None:
         known = {f.name for f in dataclasses.fields(Event)}
         if not content or not known.issuperset(content):
             return None
-        return Event(**{k: tuple(v) if k == "pose" else v for k, v in content.items()})
+        return Event(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
     except (ValueError, TypeError):
         return None
 
@@ -96,20 +107,19 @@ class Reporter:
         self._last, self._message, self._held = now, message, None
         self._write(line)
 
-    def part(self, start: float, stop: float) -> Part:
-        """A callback for one part of the work, whose 0 to 1 is `start` to `stop` of the whole."""
-        return Part(self, start, stop)
-
     def done(self) -> None:
         """The last line of a run that succeeded."""
         self._release()
         self._write({"done": True})
 
-    def error(self, sentence: str) -> None:
+    def error(self, error: RegistrationError | str) -> None:
         """The last line of a run that did not succeed; never raises."""
+        line = {"error": str(error)}
+        if isinstance(error, RegistrationError) and (error.options or error.path):
+            line |= {"sentence": error.sentence, "options": list(error.options), "path": error.path}
         try:
             self._release()
-            self._write({"error": sentence})
+            self._write(line)
         except (Cancelled, OSError, ValueError):
             pass
 
@@ -144,13 +154,3 @@ def _finite(value: float | None) -> float | None:
 def _all_finite(values: Sequence[float] | None) -> list[float] | None:
     """The numbers, or None where JSON has no word for one of them."""
     return [float(v) for v in values] if values is not None and all(map(math.isfinite, values)) else None
-
-
-class Part:
-    """A stretch of a longer piece of work, with the same face as the whole."""
-
-    def __init__(self, whole: Reporter, start: float, stop: float):
-        self._whole, self._start, self._length = whole, start, stop - start
-
-    def __call__(self, fraction: float, message: str = "", **details) -> None:
-        self._whole(self._start + self._length * float(fraction), message, **details)

@@ -40,9 +40,13 @@ class Thing:
 
 def read_thing(path: str) -> Thing:
     """Reads an image, a surface or a cloud; raises `RegistrationError` that names the file."""
-    opened = open_file(path, ("image", "labels", "surface", "points"))
+    return thing_of(open_file(path, ("image", "labels", "surface", "points")))
+
+
+def thing_of(opened: Opened) -> Thing:
+    """What was opened, as it is carried."""
     labels = opened.kind == "labels"
-    return Thing(path, "image" if labels else opened.kind, opened.content, labels, opened.dtype)
+    return Thing(opened.path, "image" if labels else opened.kind, opened.content, labels, opened.dtype)
 
 
 def carry(thing: Thing, pull: Transform, push: Transform | None, like: Geometry | Image | None) -> Thing:
@@ -97,10 +101,3 @@ def image_frame(image: Image, pull: Transform) -> Geometry:
     with torch.no_grad():
         corners = invert_points(pull, image.corners())
     return around(corners, float(image.spacing.mean()))
-
-
-def boxes_overlap(a: Image, b: Image, initial: Transform | None = None) -> bool:
-    """Whether the boxes around two images meet; `initial` maps from the frame of `a` to that of `b`."""
-    corners = initial(a.corners()) if initial is not None else a.corners()
-    low = torch.maximum(corners.amin(0), b.corners().amin(0))
-    return bool((low < torch.minimum(corners.amax(0), b.corners().amax(0))).all())

@@ -32,9 +32,9 @@ from DiffRegLib.jobs.job import (
     read_job,
     write_json,
 )
-from DiffRegLib.jobs.methods import runner
 from DiffRegLib.jobs.parent import when_parent_ends
 from DiffRegLib.jobs.progress import Reporter
+from DiffRegLib.jobs.run import run
 
 DONE, BAD_INPUT, CRASHED, CANCELED = 0, 2, 3, 130
 PARTIAL = ".result-partial"
@@ -90,7 +90,7 @@ def _run(folder: Path, reporter: Reporter) -> None:
     reporter(0.0, "Reading the input.")
     job = _verified(job)
     start = time.perf_counter()
-    details = runner(job.method).run(job, partial, reporter)
+    details = run(job, partial, reporter)
     facts = provenance.collect(time.perf_counter() - start)
     write_json(partial / JOB, {**job.to_dict(), "provenance": {**facts, **details}})
     os.replace(partial, folder / RESULT)
@@ -107,10 +107,10 @@ def _verified(job: Job) -> Job:
     return Job(**{**vars(job), "inputs": tuple(inputs)})
 
 
-def _explain(error: Exception, folder: Path) -> tuple[str, int]:
+def _explain(error: Exception, folder: Path) -> tuple[RegistrationError | str, int]:
     """One sentence for a person, and the exit code."""
     if isinstance(error, RegistrationError):
-        return str(error), BAD_INPUT
+        return error, BAD_INPUT
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error):
         return "There is not enough memory on the device: choose a coarser grid or the CPU.", BAD_INPUT
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

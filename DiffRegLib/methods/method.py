@@ -26,6 +26,14 @@ class Input:
 
 
 @dataclass(frozen=True)
+class ByPath:
+    """An input that the method itself reads, of a kind whose files may have any name."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Training:
     """How the networks of a method are trained.
 
@@ -95,11 +103,11 @@ def pair_inputs(kinds: tuple[str, ...], help: str, masks: bool = False) -> tuple
         Input("initial", ("transform", "image"), "transform (fixed -> moving) to start from (.h5 .tfm .nii.gz)", False),
         *(Input(f"{s}_landmarks", ("points",), f"{landmarks} {of}", False, group=measured) for s, of in both),
         *(
-            Input(f"{s}_labels", ("image",), f"label map for the Dice overlap {of}", False, group=measured)
+            Input(f"{s}_labels", ("labels",), f"label map for the Dice overlap {of}", False, group=measured)
             for s, of in both
         ),
     ]
     if masks:
         text = "label map, not 0 where the {} image is to be used"
-        found += [Input(f"{s}_mask", ("image",), text.format(s), False, group="masks") for s, _ in both]
+        found += [Input(f"{s}_mask", ("labels",), text.format(s), False, group="masks") for s, _ in both]
     return tuple(found)

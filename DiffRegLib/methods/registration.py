@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from DiffRegLib.transforms import Transform
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from DiffRegLib.image import Image
     from DiffRegLib.points import PointCloud
+    from DiffRegLib.transforms import Transform
 
 
 class Progress(Protocol):
@@ -24,6 +23,16 @@ class Progress(Protocol):
     """
 
     def __call__(self, fraction: float, message: str, **details: Any) -> None: ...
+
+
+class Part:
+    """A stretch of a longer piece of work, with the same face: its 0 to 1 is `start` to `stop` of the whole."""
+
+    def __init__(self, whole: Progress, start: float, stop: float) -> None:
+        self._whole, self._start, self._length = whole, start, stop - start
+
+    def __call__(self, fraction: float, message: str = "", **details: Any) -> None:
+        self._whole(self._start + self._length * float(fraction), message, **details)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ def choose_device(name: str) -> torch.device:
     Raises RegistrationError where a GPU is asked for that is not there.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise RegistrationError("--device is cuda, but torch finds no GPU that it can use: choose auto or cpu.")
+        raise RegistrationError(
+            "{device} is cuda, but torch finds no GPU that it can use: choose auto or cpu.", option="device"
+        )
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -38,7 +38,9 @@ def keep_only(
     Without either it is the CT itself. Raises RegistrationError where nothing is left.
     """
     if labels and mask is None:
-        raise RegistrationError("Labels to project were chosen without a label map: give one with --mask.")
+        raise RegistrationError(
+            "{labels} are chosen without a label map: give one with {mask}.", option=("labels", "mask")
+        )
     if mask is None and bone_threshold is None:
         return ct
     share = torch.ones_like(ct.data) if mask is None else chosen(ct, mask, labels)
@@ -84,13 +86,13 @@ def chosen(ct: Image, mask: Image, labels: Sequence[int] = ()) -> Tensor:
     Raises RegistrationError for a label that is not there.
     """
     same = mask.shape == ct.shape and torch.allclose(mask.affine, ct.affine, atol=1e-3)
-    values = (mask if same else mask.resample(ct, mode="nearest")).data[:1].round()
+    values = (mask if same else mask.resample(ct, mode="nearest")).data.round()
     if not labels:
-        return (values != 0).to(ct.data)
+        return (values != 0).any(0, keepdim=True).to(ct.data)
     present = set(values.unique().long().tolist())
     absent = [label for label in labels if label not in present]
     if absent:
         raise RegistrationError(
             f"The label map has no label {', '.join(map(str, absent))} inside the CT: choose others."
         )
-    return torch.isin(values, torch.tensor([float(label) for label in labels])).to(ct.data)
+    return torch.isin(values.long(), torch.tensor(labels)).any(0, keepdim=True).to(ct.data)

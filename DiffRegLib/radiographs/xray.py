@@ -60,12 +60,16 @@ def _one_frame(values: np.ndarray, frame: int, name: str) -> np.ndarray:
     frames = values if values.ndim == 3 else values[None]
     if values.ndim == 3 and frame == 0:
         raise RegistrationError(
-            f"{name} is a run of {len(frames)} frames ({shape} pixels): say which one with --frame, from 1 to "
-            f"{len(frames)}, or give a single 2D image."
+            f"{name} is a run of {len(frames)} frames ({shape} pixels): say which one with {{frame}}, from 1 to "
+            f"{len(frames)}, or give a single 2D image.",
+            option="frame",
+            path=name,
         )
     if frame > len(frames):
         raise RegistrationError(
-            f"{name} has {len(frames)} frame{'s' * (len(frames) > 1)}, --frame is {frame}: give a smaller number."
+            f"{name} has {len(frames)} frame{'s' * (len(frames) > 1)}, {{frame}} is {frame}: give a smaller number.",
+            option="frame",
+            path=name,
         )
     return frames[max(frame, 1) - 1]
 

@@ -10,7 +10,7 @@ from DiffRegLib.camera import Camera, c_arm, from_dicom, read_geometry, turned, 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_image
 from DiffRegLib.image import Image
-from DiffRegLib.jobs.pose_start import read_cameras
+from DiffRegLib.methods.projective.start import read_cameras
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
 from DiffRegLib.radiographs.xray import read_xray

@@ -97,7 +97,7 @@ def test_help_of_splat_gives_units_and_defaults_in_groups():
         "--initial",
         "--seed",
         "--preset",
-        "registration:",
+        "options of splatting:",
         "masks:",
     ):
         assert words in text

@@ -22,6 +22,7 @@ from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import Affine, read_transform, rigid, write_transform
 
 CENTER = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
+CORE = ("transform.h5", "inverse.h5", "metrics.json", "job.json", "overview.png")
 POSE = (4.0, -6.0, 3.0, 8.0, -5.0, 12.0)
 
 
@@ -126,18 +127,18 @@ def test_pose_writes_the_transform_the_facts_and_the_picture(scene, tmp_path, ca
     command = ["pose", scene / "ct.nii.gz", scene / "front.mha", "-o", out, "--geometry", scene / "front.json"]
     code, printed, complaint = said(capsys, *command, "--line-integrals", "--start", *start, *QUICK)
     assert code == 0, complaint
-    assert {p.name for p in out.iterdir()} == {"pose.tfm", "pose.json", "drr_1.nrrd", "overview.png", "job.json"}
-    facts = json.loads((out / "pose.json").read_text(encoding="utf-8"))
+    assert {p.name for p in out.iterdir()} == {"drr_1.nrrd", *CORE}
+    facts = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     names = {"start", "end", "change", "verdict", "uncertainty", "trace", "seconds"}
     assert names <= set(facts) and len(facts["trace"]) > 1
-    found, truth = read_transform(out / "pose.tfm"), rigid(POSE[:3], POSE[3:], CENTER)
+    found, truth = read_transform(out / "transform.h5"), rigid(POSE[:3], POSE[3:], CENTER)
     points = body().corners()
     assert (found(points) - truth(points)).norm(dim=-1).max() < 2.0
     torch.testing.assert_close(torch.tensor(facts["end"]["matrix"]).double(), found.matrix, atol=1e-6, rtol=0)
     import SimpleITK as sitk
 
     right, anterior, superior = found(CENTER).tolist()
-    seen = sitk.ReadTransform(str(out / "pose.tfm")).TransformPoint((-CENTER[0].item(), -CENTER[1].item(), 30.0))
+    seen = sitk.ReadTransform(str(out / "transform.h5")).TransformPoint((-CENTER[0].item(), -CENTER[1].item(), 30.0))
     assert seen == pytest.approx((-right, -anterior, superior), abs=1e-6)
     numbers = facts["end"]["rotation_degrees"] + facts["end"]["translation_mm"]
     torch.testing.assert_close(rigid(numbers[:3], numbers[3:], CENTER).matrix, found.matrix, atol=1e-6, rtol=0)
@@ -166,12 +167,12 @@ def test_two_views_start_from_a_file_and_from_landmarks(in_process, scene, tmp_p
     marks = ["--landmarks", tmp_path / "points.csv", "--clicks", tmp_path / "clicks.csv"]
     code, _, complaint = said(capsys, *command, "-o", tmp_path / "marks", *marks)
     assert code == 0, complaint
-    facts = json.loads((tmp_path / "marks" / "pose.json").read_text(encoding="utf-8"))
+    facts = json.loads((tmp_path / "marks" / "metrics.json").read_text(encoding="utf-8"))
     assert "landmarks" in facts["start_note"]
     start = facts["start"]["rotation_degrees"] + facts["start"]["translation_mm"]
     assert start == pytest.approx(list(POSE), abs=0.02)
     for name in ("file", "marks"):
-        found = read_transform(tmp_path / name / "pose.tfm")
+        found = read_transform(tmp_path / name / "transform.h5")
         assert (found(points) - rigid(POSE[:3], POSE[3:], CENTER)(points)).norm(dim=-1).max() < 1.0
 
 

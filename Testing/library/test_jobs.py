@@ -12,17 +12,31 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs import is_complete, make_job, parse, read_job, worker_command, worker_environment
 from DiffRegLib.jobs.job import checksum, describe
 
-RUNNER = """
+PATIENT = """
 import time
-from DiffRegLib.errors import RegistrationError
+from dataclasses import dataclass
 
-def run(job, result, report):
-    kind = job.options["test"]["kind"]
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.methods.method import Input, Method
+from DiffRegLib.options import option
+
+@dataclass(frozen=True)
+class Options:
+    kind: str = option("good", "what happens")
+    seed: int = option(0, "of nothing")
+
+FIXED = Input("fixed", ("table",), "any file")
+METHOD = Method("test", "test", "Test", "test a job", {"test": Options}, (FIXED,), "patient_method:run")
+
+def run(inputs, options, folder, progress):
+    kind = options["test"].kind
     print("a library that prints where only progress belongs")
-    report(0.1, "Started.")
-    (result / "half.txt").write_text("unfinished")
+    progress(0.1, "Started.")
+    (folder / "half.txt").write_text("unfinished")
     if kind == "bad":
         raise RegistrationError("moving.csv has no points: give another file.")
+    if kind == "option":
+        raise RegistrationError("{seed} is odd: give another.", option="seed", path="moving.csv")
     if kind == "crash":
         raise KeyError("surprise")
     if kind == "full":
@@ -31,24 +45,29 @@ def run(job, result, report):
         raise MemoryError
     if kind == "vanish":
         import shutil
-        shutil.rmtree(result.parent)
+        shutil.rmtree(folder.parent)
     if kind == "long":
         time.sleep(60)
     for i in range(3):
-        report(0.2 + 0.2 * i, "Optimizing.", level=1, iteration=i, loss=1 / (i + 1))
+        progress(0.2 + 0.2 * i, "Optimizing.", stage="fine", level=1, iteration=i, loss=1 / (i + 1))
         time.sleep(0.06)
-    (result / "whole.txt").write_text(job.path("fixed"), encoding="utf-8")
-    return {"device": "cpu"}
+    (folder / "whole.txt").write_text(inputs["fixed"].path, encoding="utf-8")
+    from DiffRegLib.methods.registration import Provenance, Registration
+    from DiffRegLib.transforms import Affine
+    provenance = Provenance("test", "0", {}, 5, "cpu", 0.2, 1.0, {})
+    return Registration(Affine.identity(), Affine.identity(), (), provenance, metrics={"found": float("nan")})
 """
 
 BOOT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from DiffRegLib.jobs.methods import RUNNERS
-RUNNERS["test"] = "patient_runner"
+from DiffRegLib.methods import METHODS
+METHODS["test"] = "patient_method"
 from DiffRegLib.jobs.__main__ import main
 sys.exit(main(sys.argv[2:]))
 """
+
+CORE = ["inverse.h5", "job.json", "metrics.json", "transform.h5"]
 
 
 @pytest.fixture
@@ -66,7 +85,7 @@ def job_of(tmp_path):
 
 
 def start(folder, *flags, **kwargs):
-    (folder.parent / "patient_runner.py").write_text(RUNNER)
+    (folder.parent / "patient_method.py").write_text(PATIENT)
     boot = folder.parent / "boot.py"
     boot.write_text(BOOT)
     command = [sys.executable, str(boot), str(folder.parent), "run", str(folder), *flags]
@@ -86,6 +105,7 @@ def test_finished_job_has_a_result_with_provenance(job_of):
     assert code == 0
     assert lines[-1] == {"done": True}
     assert [line["iteration"] for line in lines if "iteration" in line] == [0, 1, 2]
+    assert {line["stage"] for line in lines if "iteration" in line} == {"fine"}
     assert [line["fraction"] for line in lines[:-1]] == sorted(line["fraction"] for line in lines[:-1])
     assert all(parse(json.dumps(line)) for line in lines)
     assert "a library that prints" in errors
@@ -100,6 +120,9 @@ def test_finished_job_has_a_result_with_provenance(job_of):
     assert written["provenance"]["packages"]["torch"]
     assert written["provenance"]["job_seconds"] > 0.18
     assert (folder / "result" / "whole.txt").read_text(encoding="utf-8").endswith("größe 1.csv")
+    assert sorted(p.name for p in (folder / "result").iterdir()) == sorted([*CORE, "half.txt", "whole.txt"])
+    metrics = json.loads((folder / "result" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["found"] is None and metrics["seconds"] == 0.2
 
 
 def test_complete_job_is_not_run_again(job_of):
@@ -130,7 +153,15 @@ def test_failed_job_says_one_sentence_and_leaves_no_result(job_of, kind, code, w
     expected = {"job.json", "progress.jsonl"} | ({"traceback.txt"} if code == 3 else set())
     assert {p.name for p in folder.iterdir()} == expected
     if code == 3:
-        assert "patient_runner.py" in (folder / "traceback.txt").read_text()
+        assert "patient_method.py" in (folder / "traceback.txt").read_text()
+
+
+def test_an_error_names_its_option_and_its_path_for_whoever_words_them(job_of):
+    code, lines, _ = run(job_of("option"))
+    event = parse(json.dumps(lines[-1]))
+    assert code == 2 and event.error == "Seed is odd: give another."
+    assert event.fault.options == ("seed",) and event.fault.path == "moving.csv"
+    assert event.fault.worded(lambda name: f"--{name}") == "--seed is odd: give another."
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not let go of a folder in use")
@@ -206,7 +237,7 @@ def test_killed_worker_leaves_no_result_and_the_job_can_be_run_again(job_of):
     assert not is_complete(folder)
     job_of("good")
     assert run(folder)[0] == 0
-    assert sorted(p.name for p in (folder / "result").iterdir()) == ["half.txt", "job.json", "whole.txt"]
+    assert sorted(p.name for p in (folder / "result").iterdir()) == sorted([*CORE, "half.txt", "whole.txt"])
 
 
 def test_changed_input_is_noticed(job_of):

@@ -5,12 +5,13 @@ import pytest
 from DiffRegLib.errors import Cancelled
 from DiffRegLib.jobs import Event, parse
 from DiffRegLib.jobs.progress import Reporter
+from DiffRegLib.methods.registration import Part
 
 
 def test_reporter_maps_parts_and_never_runs_backwards(tmp_path):
     with open(tmp_path / "out", "w") as output:
         report = Reporter(tmp_path / "progress.jsonl", output)
-        part = report.part(0.2, 0.6)
+        part = Part(report, 0.2, 0.6)
         part(0.5, "half of the part")
         report(0.1, "earlier")
         report.close()
@@ -36,7 +37,7 @@ def test_the_last_pose_of_a_phase_is_never_thinned_away(tmp_path):
         report = Reporter(tmp_path / "progress.jsonl", output)
         for phase in ("coarse", "fine"):
             for i, pose in enumerate(poses):
-                report.part(0.0, 0.9)(0.5, phase, level=64, iteration=i, loss=1.0, pose=pose)
+                Part(report, 0.0, 0.9)(0.5, phase, level=64, iteration=i, loss=1.0, pose=pose)
         report.error("The job was canceled.")
         report.close()
     events = [parse(line) for line in (tmp_path / "out").read_text().splitlines()]

@@ -8,12 +8,21 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from DiffRegLib.files import read_cloud, read_image, read_polydata, write_cloud, write_image, write_polydata
+from DiffRegLib.files import (
+    Opened,
+    open_file,
+    read_cloud,
+    read_image,
+    read_polydata,
+    write_cloud,
+    write_image,
+    write_polydata,
+)
 from DiffRegLib.image import Geometry, Image
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.result import write_result
-from DiffRegLib.jobs.sides import carry, frame, read_thing
+from DiffRegLib.jobs.sides import carry, frame, thing_of
 from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
 from DiffRegLib.points import PointCloud
 from DiffRegLib.points.polydata import vertices
@@ -23,17 +32,21 @@ MOTION = rigid(torch.tensor([0.0, 0.0, 90.0]), torch.tensor([10.0, -20.0, 5.0]))
 """fixed -> moving: a quarter turn about z and a shift."""
 
 
-def known(transform=MOTION):
+def known(clouds=None):
     provenance = Provenance("splatting", "0", {}, 0, "cpu", 1.5, 99.0, ())
     trace = tuple(TraceRow(0, i, 1.0 / (i + 1), 0.0, 0.1) for i in range(3))
-    return Registration(transform, transform.inverse(), trace, provenance, 0.0)
+    return Registration(MOTION, MOTION.inverse(), trace, provenance, clouds=clouds)
 
 
-def write(folder, things, clouds=None, landmarks=None, labels=None, output=OutputOptions()):  # noqa: B008  frozen
+def write(folder, things, clouds=None, landmarks=None, output=OutputOptions()):  # noqa: B008  frozen
     folder.mkdir()
     clouds = clouds or tuple(PointCloud.plain(t.points() + 0.1 * torch.rand(len(t.points()), 3)) for t in things)
+    inputs = dict(zip(("fixed", "moving"), things))
+    if landmarks:
+        points = (Opened("landmarks.csv", "points", PointCloud.plain(side)) for side in landmarks)
+        inputs |= dict(zip(("fixed_landmarks", "moving_landmarks"), points))
     report = Reporter(folder.parent / "progress.jsonl", io.StringIO())
-    write_result(folder, known(), things, clouds, landmarks, labels, report, output)
+    write_result(folder, known(clouds), inputs, report, output)
     report.close()
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
@@ -53,7 +66,7 @@ def maps(tmp_path):
     moving = Geometry.around(MOTION(fixed.corners()), 2.0)
     write_image(ellipsoid(fixed), tmp_path / "fixed.nrrd", "uint8")
     write_image(ellipsoid(moving, MOTION.inverse()), tmp_path / "moving.nii.gz", "uint8")
-    return read_thing(str(tmp_path / "fixed.nrrd")), read_thing(str(tmp_path / "moving.nii.gz"))
+    return open_file(str(tmp_path / "fixed.nrrd")), open_file(str(tmp_path / "moving.nii.gz"))
 
 
 def test_label_maps_are_carried_to_the_grid_of_the_other(maps, tmp_path):
@@ -85,10 +98,10 @@ def test_intensities_keep_their_type_and_their_background(tmp_path):
     geometry = Geometry.around(torch.tensor([[-20.0, -20.0, -20.0], [20.0, 20.0, 20.0]]), 2.0)
     hounsfield = torch.where(ellipsoid(geometry).data > 0, 40.0, -1000.0)
     write_image(Image(hounsfield, geometry.affine), tmp_path / "ct.nii.gz", "int16")
-    thing = read_thing(str(tmp_path / "ct.nii.gz"))
-    assert not thing.is_labels and thing.dtype == "int16"
+    thing = open_file(str(tmp_path / "ct.nii.gz"))
+    assert thing.kind == "image" and thing.dtype == "int16"
     far = Affine.translation(torch.tensor([500.0, 0.0, 0.0]))
-    assert set(carry(thing, far, None, geometry).content.data.unique().tolist()) == {-1000.0}
+    assert set(carry(thing_of(thing), far, None, geometry).content.data.unique().tolist()) == {-1000.0}
 
 
 def test_clouds_and_landmarks(tmp_path):
@@ -97,11 +110,11 @@ def test_clouds_and_landmarks(tmp_path):
     labels = torch.arange(80) % 3 + 5
     write_cloud(PointCloud.labeled(points, labels), tmp_path / "fixed.csv")
     write_cloud(PointCloud.labeled(MOTION(points), labels), tmp_path / "moving.csv")
-    things = tuple(read_thing(str(tmp_path / f"{side}.csv")) for side in ("fixed", "moving"))
+    things = tuple(open_file(str(tmp_path / f"{side}.csv")) for side in ("fixed", "moving"))
     landmarks = (points[:7].double(), MOTION(points[:7].double()))
     metrics = write(tmp_path / "result", things, tuple(t.content for t in things), landmarks)
     assert metrics["landmarks"]["count"] == 7
-    assert metrics["landmarks"]["after_mm"]["max"] < 1e-6 < metrics["landmarks"]["before_mm"]["mean"]
+    assert metrics["landmarks"]["after_mm"]["max"] < 1e-4 < metrics["landmarks"]["before_mm"]["mean"]
     assert metrics["trace"][2]["iteration"] == 2 and metrics["seconds"] == 1.5
     warped = read_cloud(tmp_path / "result" / "warped_moving.csv")
     torch.testing.assert_close(warped.points, points, atol=1e-3, rtol=0)
@@ -119,7 +132,7 @@ def test_surface_with_image_on_the_other_side(maps, tmp_path):
     sphere.SetThetaResolution(20)
     sphere.Update()
     write_polydata(sphere.GetOutput(), tmp_path / "organ.stl")
-    organ = read_thing(str(tmp_path / "organ.stl"))
+    organ = open_file(str(tmp_path / "organ.stl"))
     write(tmp_path / "result", (maps[0], organ))
     expected = MOTION.inverse()(torch.from_numpy(vertices(organ.content)))
     moved = vertices(read_polydata(tmp_path / "result" / "warped_moving.vtp"))
@@ -131,13 +144,13 @@ def test_surface_with_image_on_the_other_side(maps, tmp_path):
 
 def test_frame_of_huge_clouds_stays_small(tmp_path):
     write_cloud(PointCloud.plain(1000 * torch.randn(50, 3)), tmp_path / "cloud.csv")
-    cloud = read_thing(str(tmp_path / "cloud.csv"))
-    assert float(frame(cloud, cloud).size.prod()) < 2**24 * 1.05
+    cloud = open_file(str(tmp_path / "cloud.csv"))
+    assert float(frame(thing_of(cloud), thing_of(cloud)).size.prod()) < 2**24 * 1.05
 
 
 def test_a_panel_takes_less(tmp_path):
     write_cloud(PointCloud.plain(torch.randn(50, 3) * 30), tmp_path / "cloud.csv")
-    cloud = read_thing(str(tmp_path / "cloud.csv"))
+    cloud = open_file(str(tmp_path / "cloud.csv"))
     write(tmp_path / "result", (cloud, cloud), output=OutputOptions(warped_fixed=False, overview=False))
     left = {path.name for path in (tmp_path / "result").iterdir()}
     assert left == {"transform.h5", "inverse.h5", "warped_moving.csv", "metrics.json"}

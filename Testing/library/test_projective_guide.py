@@ -109,11 +109,11 @@ def command(ct, tmp_path):
 def test_the_command_takes_a_network_and_knows_its_bytes(ct, command, tmp_path):
     folder = trained(tmp_path / "trained")
     assert command("--network", folder) == 0
-    assert distance(ct, read_transform(tmp_path / "out" / "pose.tfm"), TRUTH) < 0.2
+    assert distance(ct, read_transform(tmp_path / "out" / "transform.h5"), TRUTH) < 0.2
     job = json.loads((tmp_path / "out" / "job.json").read_text())
     used = {entry["role"]: entry["sha256"] for entry in job["inputs"]}
     assert used["network"] == checksum(str(folder / NETWORK))
-    facts = json.loads((tmp_path / "out" / "pose.json").read_text())
+    facts = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert facts["verdict"] == "converged" and facts["trace"][0]["level"] == 24
 
 

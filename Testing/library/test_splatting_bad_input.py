@@ -48,7 +48,7 @@ def test_clouds_that_cannot_be_registered(fixed, moving, said):
     [
         ({"smoothing_kernel": 4}, "odd"),
         ({"search_radius": (20.0, 10.0)}, "different lengths"),
-        ({"stiffness": -1.0}, "--stiffness"),
+        ({"stiffness": -1.0}, "Stiffness is -1.0"),
         ({"initialization": "landmarks"}, "none are given"),
     ],
 )

@@ -10,7 +10,7 @@ NUMBERS = ("rx", "ry", "rz", "tx", "ty", "tz")
 
 
 def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Title and text of every line; facts: the content of `pose.json`."""
+    """Title and text of every line; facts: the content of `metrics.json`."""
     change, end = facts["change"], facts["end"]
     verdict = facts["verdict"] + (f": {facts['reason']}" if facts.get("reason") else "")
     turned = ", ".join(f"{n} {v:.2f}" for n, v in zip(NUMBERS, end["rotation_degrees"]))

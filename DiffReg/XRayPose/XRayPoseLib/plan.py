@@ -67,7 +67,7 @@ class PosePlan:
 
     def bring(self, result: Path, exported: Sequence[Exported]) -> Generator[None, None, None]:
         """Reads everything outside the scene, then moves the CT and adds the radiographs."""
-        facts = _read(result / "pose.json")
+        facts = _read(result / "metrics.json")
         matrix = np.array(facts["end"]["matrix"])
         yield
         radiographs = {}

@@ -42,7 +42,7 @@ METHOD = Method(
             required=False,
             group="geometry and start",
         ),
-        Input("mask", ("image",), "label map of what to project alone, see labels", False, group="geometry and start"),
+        Input("mask", ("labels",), "label map of what to project alone, see labels", False, group="geometry and start"),
         Input("network", ("weights",), "weights of a learned similarity", False, group="geometry and start"),
     ),
     run="DiffRegLib.methods.projective.run:run",
@@ -50,11 +50,11 @@ METHOD = Method(
         summary="train the learned similarity of pose estimation on simulated X-rays of a CT",
         inputs=(
             CT,
-            Input("organs", ("image",), "its segmentation, any grid: the tissue to look at, as bone"),
+            Input("organs", ("labels",), "its segmentation, any grid: the tissue to look at, as bone"),
             Input("geometry", ("geometry",), f"{GEOMETRY}; goes over the view", required=False),
         ),
         options={"training": TrainingOptions, "network": NetworkOptions, "view": CameraOptions, "organs": OrganOptions},
-        run="DiffRegLib.methods.projective.train_run:train_run",
+        run="DiffRegLib.methods.projective.training_run:run",
     ),
 )
 

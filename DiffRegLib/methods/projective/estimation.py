@@ -100,11 +100,13 @@ def _in_words(signs: tuple[float, ...]) -> str:
 def _check_options(options: PoseOptions) -> None:
     if options.optimizer == "gauss-newton" and options.similarity == "patch-ncc":
         raise RegistrationError(
-            "--similarity patch-ncc has no residuals for --optimizer gauss-newton: choose local-ncc, or adam or cma."
+            "{similarity} patch-ncc has no residuals for {optimizer} gauss-newton: choose local-ncc, or adam or cma.",
+            option=("similarity", "optimizer"),
         )
     if options.network and options.similarity not in ("auto", "gradient-ncc"):
         raise RegistrationError(
-            f"--network is followed by gradient-ncc, not by {options.similarity}: leave --similarity at auto."
+            f"{{network}} is followed by gradient-ncc, not by {options.similarity}: leave {{similarity}} at auto.",
+            option=("network", "similarity"),
         )
 
 

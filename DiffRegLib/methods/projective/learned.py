@@ -179,7 +179,9 @@ class Guide:
         if not shape.segmentation and not shape.alone:
             return cls(learned)
         if segmentation is None:
-            raise RegistrationError(f"{path} was trained with a segmentation of the CT: give one with --mask.")
+            raise RegistrationError(
+                f"{path} was trained with a segmentation of the CT: give one with {{mask}}.", option="mask", path=path
+            )
         if segmentation.shape != volume.data.shape:
             raise RegistrationError(
                 f"The segmentation has the shape {tuple(segmentation.shape)}: give that of the CT, "

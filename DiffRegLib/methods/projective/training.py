@@ -146,8 +146,9 @@ class Trainer:
             for name, value in mine[group].items():
                 if name not in MAY_CHANGE and content.get(group, {}).get(name) != value:
                     was = content.get(group, {}).get(name)
-                    flag = "--" + name.replace("_", "-")
-                    raise RegistrationError(f"{path} was trained with {flag} {was}, not {value}: use that to resume.")
+                    raise RegistrationError(
+                        f"{path} was trained with {{{name}}} {was}, not {value}: use that to resume.", option=name
+                    )
         if content.get("data") != mine["data"]:
             raise RegistrationError(f"{path} was trained on another CT, segmentation or view: name those to resume.")
         parts = {p: {k[len(p) :]: t for k, t in tensors.items() if k.startswith(p)} for p in ("network.", "optimizer.")}

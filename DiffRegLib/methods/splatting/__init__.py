@@ -20,7 +20,7 @@ METHOD = Method(
     summary="register two clouds, surfaces, label maps or CTs by forward splatting of points",
     options={"clouds": CloudOptions, "splatting": SplattingOptions},
     inputs=pair_inputs(
-        ("image", "surface", "points"),
+        ("image", "labels", "surface", "points"),
         "CT or label map (.nii.gz .nrrd .mha, DICOM folder), surface (.vtk .vtp .ply .stl) or cloud (.npz[:key] .csv)",
         masks=True,
     ),

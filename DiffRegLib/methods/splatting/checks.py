@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.splatting.options import SplattingOptions
 from DiffRegLib.options import validate
@@ -17,11 +14,14 @@ def check_options(options: SplattingOptions) -> None:
     """Raises `RegistrationError` for values out of range and for schedules that do not fit together."""
     validate(options)
     if options.smoothing_kernel % 2 == 0:
-        raise RegistrationError(f"--smoothing-kernel is {options.smoothing_kernel}: give an odd number.")
+        raise RegistrationError(
+            f"{{smoothing_kernel}} is {options.smoothing_kernel}: give an odd number.", option="smoothing_kernel"
+        )
     lengths = {len(options.search_radius), len(options.search_sigma), len(options.search_patch)}
     if options.search and len(lengths) != 1:
         raise RegistrationError(
-            "--search-radius, --search-sigma and --search-patch have different lengths: give one value a pass to each."
+            "{search_radius}, {search_sigma} and {search_patch} have different lengths: give one value a pass to each.",
+            option=("search_radius", "search_sigma", "search_patch"),
         )
 
 
@@ -43,12 +43,6 @@ def comparable(fixed: PointCloud, moving: PointCloud) -> tuple[PointCloud, Point
                 f"a registration needs at least {FEWEST_POINTS}."
             )
     return pair
-
-
-def check_landmarks(fixed: Tensor | None, moving: Tensor | None) -> tuple[Tensor, Tensor] | None:
-    if fixed is None or moving is None:
-        return None
-    return torch.as_tensor(fixed), torch.as_tensor(moving)
 
 
 def _list(labels: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from DiffRegLib import __version__
 from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration
 from DiffRegLib.methods.splatting.attempt import Attempt, Start
-from DiffRegLib.methods.splatting.checks import check_landmarks, check_options, comparable
+from DiffRegLib.methods.splatting.checks import check_options, comparable
 from DiffRegLib.methods.splatting.initialize import further_affines, initial_affine
 from DiffRegLib.methods.splatting.optimize import FIT_ITERATIONS
 from DiffRegLib.methods.splatting.options import SplattingOptions
@@ -30,8 +30,7 @@ def register(
     options: SplattingOptions = SplattingOptions(),  # noqa: B008  frozen
     initial: Transform | None = None,
     progress: Progress | None = None,
-    fixed_landmarks: Tensor | None = None,
-    moving_landmarks: Tensor | None = None,
+    landmarks: tuple[Tensor, Tensor] | None = None,
 ) -> Registration:
     """Finds the smooth transform that brings the fixed cloud onto the moving one (RAS mm).
 
@@ -44,7 +43,7 @@ def register(
     initial: transform fixed -> moving to start from, in place of `options.initialization`.
     progress: called with (fraction, message) several times a second, with the loss too (see `Progress`); cancels by
         raising.
-    fixed_landmarks, moving_landmarks: (N, 3) pairs in RAS mm, read for the initialization "landmarks" alone.
+    landmarks: fixed and moving (N, 3) in RAS mm, row by row, read for the initialization "landmarks" alone.
 
     Raises RegistrationError for clouds or options that cannot be used, before any long work.
     """
@@ -52,7 +51,7 @@ def register(
     check_options(options)
     device = choose_device(options.device)
     clouds = comparable(fixed, moving)
-    starts = _starts(clouds, options, initial, check_landmarks(fixed_landmarks, moving_landmarks))
+    starts = _starts(clouds, options, initial, landmarks)
     attempt = _run(starts, [cloud.to(device) for cloud in clouds], options, progress)
     transform, inverse, residual = attempt.result()
     provenance = Provenance(

@@ -1,26 +1,25 @@
-"""Where a pose estimation begins: the CT, its X-rays with their cameras, and the start pose, from the job's files."""
+"""Where a pose estimation begins: the CT, its X-rays with their cameras, and the start pose, from the opened inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from DiffRegLib.camera import Camera, check_views, from_dicom, read_geometry
+from DiffRegLib.camera import Camera, c_arm, check_views, from_dicom, read_geometry
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_image, read_landmarks
 from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image
-from DiffRegLib.jobs.job import Job
 from DiffRegLib.radiographs.attenuation import body_points, check_hounsfield, chosen, keep_only
 from DiffRegLib.radiographs.landmarks import pose_from_landmarks
-from DiffRegLib.radiographs.options import ImagingOptions, VolumeOptions
+from DiffRegLib.radiographs.options import CameraOptions, ImagingOptions, VolumeOptions
 from DiffRegLib.radiographs.radiograph import Radiograph, prepare
 from DiffRegLib.radiographs.xray import XRay, read_xray
-from DiffRegLib.transforms import Affine, read_transform, rigid
+from DiffRegLib.transforms import Affine, Composite, Transform, read_transform, rigid
 
 SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
 
@@ -29,7 +28,7 @@ SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
 class PoseInput:
     """What `register` takes; `ct` in HU with what is not projected as air, `note` on the origin of the start pose.
 
-    organ: (1, D, H, W), 1 in what the job's mask keeps, or None without a mask.
+    organ: (1, D, H, W), 1 in what the mask keeps, or None without a mask.
     """
 
     ct: Image
@@ -39,35 +38,27 @@ class PoseInput:
     organ: Tensor | None = None
 
 
-def roles(job: Job, kind: str) -> list[str]:
-    """The roles `kind`, or `kind_1`, `kind_2`, ..., that a job has, in their order."""
-    numbered = [f"{kind}_{n}" for n in range(1, len(job.inputs) + 1)]
-    return [role for role in (kind, *numbered) if job.path(role) is not None]
+def read_input(inputs: Mapping[str, Any], imaging: ImagingOptions, numbers: Sequence[float]) -> PoseInput:
+    """Reads and checks everything; raises RegistrationError before any long work.
 
-
-def read_input(job: Job, imaging: ImagingOptions) -> PoseInput:
-    """Reads and checks everything; raises RegistrationError before any long work."""
-    ct = read_ct(job.path("ct"), job.path("mask"), imaging)
-    read = [read_xray(job.path(role), imaging.frame) for role in roles(job, "xray")]
-    if not read:
-        raise RegistrationError("There is no X-ray to register: give at least one.")
-    cameras, placed = read_cameras([job.path(role) for role in roles(job, "geometry")], read, ct)
-    start, note = _start(job, ct, cameras[0], placed)
+    inputs: opened, by role. numbers: the start pose as six numbers, see `pose_of`, or none.
+    """
+    mask = inputs["mask"].content if "mask" in inputs else None
+    ct = read_ct(inputs["ct"].content, inputs["ct"].path, mask, imaging)
+    read = [read_xray(xray.path, imaging.frame) for xray in inputs["xray"]]
+    cameras, placed = read_cameras([geometry.path for geometry in inputs["geometry"]], read, ct)
+    start, note = _start(inputs, numbers, ct, cameras[0], placed)
     points = start(body_points(ct))
     check_views(cameras, points, [xray.name for xray in read])
     xrays = tuple(prepare(xray, camera, imaging.line_integrals) for xray, camera in zip(read, cameras))
-    return PoseInput(ct, xrays, start, note, _organ(job.path("mask"), ct, imaging.labels))
+    organ = chosen(ct, mask, imaging.labels) if mask is not None else None
+    return PoseInput(ct, xrays, start, note, organ)
 
 
-def read_ct(path: str, mask: str | None, kept: VolumeOptions) -> Image:
-    """The CT in HU, what is not to be projected as air."""
-    ct = read_image(path)
-    check_hounsfield(ct, path)
-    return keep_only(ct, read_image(mask) if mask else None, kept.labels, kept.bone_threshold)
-
-
-def _organ(mask: str | None, ct: Image, labels: Sequence[int]) -> Tensor | None:
-    return chosen(ct, read_image(mask), labels) if mask else None
+def read_ct(ct: Image, name: str, mask: Image | None, kept: VolumeOptions) -> Image:
+    """The CT in HU, what is not to be projected as air; name: what errors call it."""
+    check_hounsfield(ct, name)
+    return keep_only(ct, mask, kept.labels, kept.bone_threshold)
 
 
 def read_cameras(geometries: Sequence[str], read: Sequence[XRay], ct: Image) -> tuple[list[Camera], Tensor | None]:
@@ -97,20 +88,39 @@ def read_cameras(geometries: Sequence[str], read: Sequence[XRay], ct: Image) -> 
     return [p.camera for p in placements], given[0] if given else None
 
 
-def _start(job: Job, ct: Image, camera: Camera, placed: Tensor | None) -> tuple[Affine, str]:
-    numbers = job.options.get("start", {}).get("pose")
-    chosen = [job.path("start") is not None, bool(numbers), job.path("landmarks") is not None]
-    if sum(chosen) > 1:
-        raise RegistrationError("The start pose is given twice: give --start, or --landmarks with --clicks.")
-    if job.path("start"):
-        return read_rigid(job.path("start")), f"start from {Path(job.path('start')).name}"
+def view_camera(path: str | None, view: CameraOptions, center: Tensor) -> tuple[Camera, Tensor | None]:
+    """The camera of a geometry file, with the pose (4,4) that it has, if any; without a file that of the options.
+
+    center: (3,) RAS mm of the CT, about which the C-arm of the options stands.
+    """
+    size = (view.size, view.size)
+    if path:
+        placement = read_geometry(path, [size])[0]
+        return placement.camera, placement.pose
+    pitch, angles = view.field / view.size, (view.primary_angle, view.secondary_angle)
+    return c_arm(center, view.distance, view.isocenter_distance, (pitch, pitch), size, angles), None
+
+
+def _start(
+    inputs: Mapping[str, Any], numbers: Sequence[float], ct: Image, camera: Camera, placed: Tensor | None
+) -> tuple[Affine, str]:
+    file, landmarks = inputs.get("start"), inputs.get("landmarks")
+    if sum((file is not None, bool(numbers), landmarks is not None)) > 1:
+        raise RegistrationError(
+            "The start pose is given twice: give {start}, or {landmarks} with {clicks}.",
+            option=("start", "landmarks", "clicks"),
+        )
+    if file is not None:
+        return rigid_of(file.content, file.path), f"start from {Path(file.path).name}"
     if numbers:
         return pose_of(numbers, ct), "start from six numbers"
-    if job.path("landmarks"):
-        if job.path("clicks") is None:
-            raise RegistrationError("Landmarks need clicks: give --clicks, a table of column and row for each of them.")
-        clicks = read_rows(job.path("clicks"), 2, "column, row in pixels")
-        found = pose_from_landmarks(read_landmarks(job.path("landmarks")), clicks, camera)
+    if landmarks is not None:
+        if "clicks" not in inputs:
+            raise RegistrationError(
+                "Landmarks need clicks: give {clicks}, a table of column and row for each of them.", option="clicks"
+            )
+        clicks = read_rows(inputs["clicks"].path, 2, "column, row in pixels")
+        found = pose_from_landmarks(landmarks.points(), clicks, camera)
         twin = ", another pose fits nearly as well" if found.ambiguous else ""
         return found.pose, f"start from landmarks, {found.rms:.1f} px rms{twin}"
     if placed is not None:
@@ -128,14 +138,18 @@ def pose_of(numbers: Sequence[float], ct: Image) -> Affine:
 
 def read_rigid(path: str) -> Affine:
     """The rigid transform of a file, CT world to C-arm world."""
-    transform = read_transform(path)
-    parts = transform.transforms if hasattr(transform, "transforms") else (transform,)
+    return rigid_of(read_transform(path), path)
+
+
+def rigid_of(transform: Transform, name: str) -> Affine:
+    """A transform as the rigid one that it is; raises RegistrationError where it is none."""
+    parts = transform.transforms if isinstance(transform, Composite) else (transform,)
     if not all(isinstance(part, Affine) for part in parts):
-        raise RegistrationError(f"{path} is no rigid transform: give one of rotation and translation.")
+        raise RegistrationError(f"{name} is no rigid transform: give one of rotation and translation.", path=name)
     matrix = torch.eye(4, dtype=torch.float64)
     for part in parts:
         matrix = matrix @ part.matrix
-    return checked_rigid(matrix, path)
+    return checked_rigid(matrix, name)
 
 
 def checked_rigid(matrix: Tensor, name: str) -> Affine:

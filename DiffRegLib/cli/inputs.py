@@ -1,0 +1,59 @@
+"""The files that a method reads, as arguments of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files.kinds import ANY_NAME, check_input
+from DiffRegLib.methods.method import Input
+
+
+def add_inputs(parser: argparse.ArgumentParser, inputs: Sequence[Input]) -> None:
+    """What is required by its place, the rest by a flag that is called as its role, under the heading of its group."""
+    groups: dict[str, argparse._ActionsContainer] = {"": parser}
+    for entry in inputs:
+        if entry.required:
+            several = {"nargs": "+"} if entry.many else {}
+            parser.add_argument(entry.role, metavar=entry.role.upper(), help=entry.help, **several)
+            continue
+        if entry.group not in groups:
+            groups[entry.group] = parser.add_argument_group(entry.group)
+        several = {"action": "append", "default": []} if entry.many else {}
+        groups[entry.group].add_argument(flag(entry.role), metavar="FILE", help=entry.help, **several)
+
+
+def given_inputs(given: argparse.Namespace, inputs: Sequence[Input]) -> dict[str, str]:
+    """Role -> path of every input that was given, numbered from 1 where there may be many, checked by name and kind."""
+    found = {}
+    for entry in inputs:
+        value = getattr(given, entry.role)
+        if not entry.many and value is not None:
+            found[entry.role] = check(value, entry)
+        for number, path in enumerate(value if entry.many else (), 1):
+            found[f"{entry.role}_{number}"] = check(path, entry)
+    return found
+
+
+def check(path: str, entry: Input) -> str:
+    """Returns the path, or raises `RegistrationError` where it is missing, unreadable or of another kind."""
+    name = f"the {entry.role.replace('_', ' ')}" if entry.required else flag(entry.role)
+    if set(entry.kinds) <= set(ANY_NAME):
+        return check_file(path, name)
+    return check_input(path, entry.kinds, name)
+
+
+def check_file(path: str, name: str) -> str:
+    """Returns the path of a file of any format, or raises RegistrationError where it cannot be read."""
+    if not os.path.isfile(path):
+        raise RegistrationError(f"{path} does not exist or is no file: check the name of {name}.", path=path)
+    if not os.access(path, os.R_OK):
+        raise RegistrationError(f"{path} may not be read: change its permissions.", path=path)
+    return path
+
+
+def flag(name: str) -> str:
+    """What the command line calls an option, or an input that is not required."""
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,62 @@
+"""Forward splatting from opened files: the clouds of both sides, then their registration."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import boxes_overlap
+from DiffRegLib.image import Image
+from DiffRegLib.methods.registration import Part, Progress, Registration
+from DiffRegLib.methods.splatting.pipeline import register
+from DiffRegLib.points.extract import cloud_of
+
+if TYPE_CHECKING:
+    from DiffRegLib.points import PointCloud
+
+PLACED = ("center", "landmarks")  # starts that bring together what lies apart, for whom the user decided
+CLOUDS = 0.28  # of the progress, where the clouds are found
+
+
+def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, progress: Progress) -> Registration:
+    """Registers the clouds of both sides; see `DiffRegLib.methods.method.Method`."""
+    splatting = options["splatting"]
+    initial = inputs.get("initial")
+    if initial is not None or splatting.initialization not in PLACED:
+        _check_overlap(inputs["fixed"], inputs["moving"], initial)
+    clouds = []
+    for number, side in enumerate(("fixed", "moving")):
+        progress(CLOUDS * (0.1 + 0.45 * number), f"Finding the points of the {side} side.")
+        clouds.append(_cloud(inputs, side, options["clouds"], splatting.seed))
+    progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
+    landmarks = [inputs.get(f"{side}_landmarks") for side in ("fixed", "moving")]
+    registration = register(
+        *clouds,
+        splatting,
+        initial=initial.content if initial is not None else None,
+        progress=Part(progress, CLOUDS, 1.0),
+        landmarks=tuple(side.points() for side in landmarks) if all(landmarks) else None,
+    )
+    return dataclasses.replace(registration, clouds=tuple(clouds))
+
+
+def _cloud(inputs: Mapping[str, Any], side: str, options: Any, seed: int) -> PointCloud:
+    given, mask = inputs[side], inputs.get(f"{side}_mask")
+    return cloud_of(given.content, options, mask.content if mask is not None else None, seed, given.path)
+
+
+def _check_overlap(fixed: Any, moving: Any, initial: Any) -> None:
+    """Raises `RegistrationError` where two images have nothing in common in space."""
+    sides = fixed.content, moving.content
+    move = initial.content if initial is not None else None
+    if not all(isinstance(side, Image) for side in sides) or boxes_overlap(*sides, move):
+        return
+    where = "even after the initial transform" if initial is not None else "in RAS mm"
+    raise RegistrationError(
+        f"{fixed.path} and {moving.path} do not overlap {where}: check their geometry, or bring them together with an "
+        "initial transform or an initialization by center or landmarks.",
+        option="initialization",
+    )
