@@ -15,6 +15,7 @@ from DiffRegLib.methods.method import Method
 METHODS = {
     "splatting": "DiffRegLib.methods.splatting",
     "projective": "DiffRegLib.methods.projective",
+    "dense": "DiffRegLib.methods.dense",
 }
 """One line a method: its name, and the folder that exports its `METHOD`."""
 
