@@ -20,7 +20,7 @@ from DiffRegLib.methods.projective.network import (
     pushed,
     standardized,
 )
-from DiffRegLib.methods.projective.views import views_of
+from DiffRegLib.methods.projective.views import View, views_of
 from DiffRegLib.methods.projective.weights import read_weights
 from DiffRegLib.ops.device import choose_device
 from DiffRegLib.radiographs.radiograph import Radiograph
@@ -59,7 +59,7 @@ class LearnedSimilarity:
     def between(
         self,
         volume: Image,
-        xrays: Sequence[Radiograph],
+        views: Sequence[View],
         segmentation: Tensor | None = None,
         polarity: float = 1.0,
     ) -> Comparison:
@@ -67,19 +67,19 @@ class LearnedSimilarity:
 
         volume: linear attenuation per mm (1, D, H, W). segmentation: (1, D, H, W), not 0 in the organ, for a network
         that was trained with it. polarity: 1 where what absorbs more is brighter, else -1.
-        Raises RegistrationError where the segmentation is missing or an X-ray cannot be registered.
+        Raises RegistrationError where the segmentation is missing.
         """
         if self.network.options.segmentation and segmentation is None:
             raise RegistrationError(
                 "The network was trained with a segmentation of the CT: give one, or other weights."
             )
-        return Comparison(self, volume, xrays, segmentation, polarity)
+        return Comparison(self, volume, views, segmentation, polarity)
 
     def value_and_gradient(
         self, volume: Image, xray: Tensor, camera: Camera, pose: Tensor, segmentation: Tensor | None = None
     ) -> tuple[float, Tensor]:
         """The similarity of an X-ray (rows, columns), and its gradient (6,) to the pose (4,4), see `Comparison`."""
-        return self.between(volume, [Radiograph(xray, camera)], segmentation).value_and_gradient(pose)
+        return self.between(volume, views_of([Radiograph(xray, camera)]), segmentation).value_and_gradient(pose)
 
 
 class Comparison:
@@ -89,7 +89,7 @@ class Comparison:
         self,
         learned: LearnedSimilarity,
         volume: Image,
-        xrays: Sequence[Radiograph],
+        views: Sequence[View],
         segmentation: Tensor | None,
         polarity: float,
     ) -> None:
@@ -107,7 +107,7 @@ class Comparison:
                 mask,
                 view.camera,
             )
-            for view in (view.shrunk(options.detector) for view in views_of(xrays))
+            for view in (view.shrunk(options.detector) for view in views)
         ]
 
     def value_and_gradient(self, pose: Tensor) -> tuple[float, Tensor]:
