@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.review.subjects import Pair
+from DiffRegLib.review.subjects import Pair, show
 from DiffRegLib.review.views import Box, View
 from DiffRegLib.transforms import Transform
 
@@ -53,7 +53,17 @@ def draw_grid(axes: Any, pair: Pair, box: Box, view: View, transform: Transform)
     """Straight lines of the fixed frame where the transform takes them, over the moving side."""
     from matplotlib.collections import LineCollection
 
-    pair.draw_backdrop(axes, box, view)
+    show(axes, pair.backdrop(box, view), box, view)
+    lines, step = grid_lines(box, view, transform)
+    axes.add_collection(LineCollection(lines, colors="#ffd84d", linewidths=0.7))
+    left, right, bottom, top = box.extent(view)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    frame(axes, box, view, f"deformation grid, {step:g} mm", scale_bar=False)
+
+
+def grid_lines(box: Box, view: View, transform: Transform) -> tuple[list[np.ndarray], float]:
+    """Lines (160, 2) of a grid on a plane where the transform takes them, (across, up) in mm, and its mesh in mm."""
     longest = float(max(box.size[view.across], box.size[view.up]))
     step = next((s for s in (5, 10, 15, 20, 25) if longest / s <= MOST_LINES), longest / MOST_LINES)
     lines = []
@@ -65,11 +75,7 @@ def draw_grid(axes: Any, pair: Pair, box: Box, view: View, transform: Transform)
         points[..., fixed] = positions[:, None]
         points[..., along] = run
         lines += list(transform(points)[..., [view.across, view.up]].detach().numpy())
-    axes.add_collection(LineCollection(lines, colors="#ffd84d", linewidths=0.7))
-    left, right, bottom, top = box.extent(view)
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
-    frame(axes, box, view, f"deformation grid, {step:g} mm", scale_bar=False)
+    return lines, step
 
 
 def draw_displacement(axes: Any, box: Box, view: View, transform: Transform) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.review.metrics import target_registration_error
 from DiffRegLib.review.panels import draw_displacement, draw_grid, draw_trace, draw_volume_change, frame
-from DiffRegLib.review.subjects import FIXED, IDENTITY, MOVING, CloudPair, Pair, pair_of
+from DiffRegLib.review.subjects import FIXED, IDENTITY, MOVING, CloudPair, Pair, pair_of, show
 from DiffRegLib.review.views import CORONAL, VIEWS, Box
 from DiffRegLib.transforms import Transform
 
@@ -98,7 +98,7 @@ def _draw_overlays(part: Any, pair: Pair, box: Box, transform: Transform) -> Non
     rows = part.subplots(2, 3, width_ratios=_widths(box))
     for axes_row, name, shown in zip(rows, ("before", "after"), (IDENTITY, transform), strict=True):
         for axes, view in zip(axes_row, VIEWS, strict=True):
-            pair.draw(axes, box, view, shown)
+            show(axes, pair.colors(box, view, shown), box, view)
             cut = view.cut_name(float(box.cuts[view.normal]))
             if isinstance(pair, CloudPair):
                 cut += f" ± {pair.thickness(box, view) / 2:.0f} mm"

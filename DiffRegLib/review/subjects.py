@@ -38,17 +38,19 @@ class ImagePair:
         points, change = _coarse_change(self.fixed, self.moving)
         return box_with_best_cuts(*_corners(self.fixed), points, change)
 
-    def draw(self, axes: Any, box: Box, view: View, transform: Transform) -> None:
-        """The blend of both on one plane."""
+    def grays(self, box: Box, view: View, transform: Transform) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, columns) in [0, 1]: the fixed image on a plane, and the moving one through the transform."""
         plane = box.plane(view)
-        fixed = _gray(self.fixed, plane, self.windows[0])[..., None]
-        moving = _gray(self.moving, transform(plane), self.windows[1])[..., None]
-        _show(axes, fixed * FIXED + moving * MOVING, box, view)
+        return _gray(self.fixed, plane, self.windows[0]), _gray(self.moving, transform(plane), self.windows[1])
 
-    def draw_backdrop(self, axes: Any, box: Box, view: View) -> None:
-        """The moving image alone, dark."""
-        gray = _gray(self.moving, box.plane(view), self.windows[1])
-        _show(axes, np.repeat(gray[..., None] * 0.5, 3, -1), box, view)
+    def colors(self, box: Box, view: View, transform: Transform) -> np.ndarray:
+        """(rows, columns, 3) in [0, 1]: the blend of both on one plane."""
+        fixed, moving = self.grays(box, view, transform)
+        return fixed[..., None] * FIXED + moving[..., None] * MOVING
+
+    def backdrop(self, box: Box, view: View) -> np.ndarray:
+        """(rows, columns): the moving image alone, dark."""
+        return 0.5 * _gray(self.moving, box.plane(view), self.windows[1])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,16 +64,17 @@ class LabelPair:
         points, change = _coarse_change(self.fixed, self.moving, labels=True)
         return box_with_best_cuts(*_corners(self.fixed), points, change)
 
-    def draw(self, axes: Any, box: Box, view: View, transform: Transform) -> None:
+    def colors(self, box: Box, view: View, transform: Transform) -> np.ndarray:
+        """(rows, columns, 3) in [0, 1]"""
         plane = box.plane(view, pixels=480)
         fixed = _labels(self.fixed, plane)
         moving = _labels(self.moving, transform(plane))
         outlines = _outline(fixed)[..., None] * FIXED + _outline(moving)[..., None] * MOVING
-        _show(axes, np.where(outlines.max(-1, keepdims=True) > 0, outlines, 0.22 * (fixed > 0)[..., None]), box, view)
+        return np.where(outlines.max(-1, keepdims=True) > 0, outlines, 0.22 * (fixed > 0)[..., None])
 
-    def draw_backdrop(self, axes: Any, box: Box, view: View) -> None:
-        inside = 0.3 * (_labels(self.moving, box.plane(view)) > 0)
-        _show(axes, np.repeat(inside[..., None], 3, -1), box, view)
+    def backdrop(self, box: Box, view: View) -> np.ndarray:
+        """(rows, columns): where the moving map has labels, dark."""
+        return 0.3 * (_labels(self.moving, box.plane(view)) > 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,13 +91,14 @@ class CloudPair:
         margin = 0.04 * (high - low).max()
         return box_with_best_cuts(low - margin, high + margin, self.moving, torch.ones(len(self.moving)))
 
-    def draw(self, axes: Any, box: Box, view: View, transform: Transform) -> None:
-        """The points of a slab, projected; dots that coincide are white."""
+    def colors(self, box: Box, view: View, transform: Transform) -> np.ndarray:
+        """(rows, columns, 3) in [0, 1]: the points of a slab, projected; dots that coincide are white."""
         fixed, moving = (self._dots(box, view, cloud)[..., None] for cloud in (transform(self.fixed), self.moving))
-        _show(axes, fixed * FIXED + moving * MOVING, box, view)
+        return fixed * FIXED + moving * MOVING
 
-    def draw_backdrop(self, axes: Any, box: Box, view: View) -> None:
-        _show(axes, np.repeat(self._dots(box, view, self.moving)[..., None] * 0.5, 3, -1), box, view)
+    def backdrop(self, box: Box, view: View) -> np.ndarray:
+        """(rows, columns): the moving points of a slab, dark."""
+        return 0.5 * self._dots(box, view, self.moving)
 
     def _dots(self, box: Box, view: View, cloud: Tensor, pixels: int = 640) -> np.ndarray:
         """(rows, columns) in [0, 1]: a soft dot of DOT mm for every point of the slab."""
@@ -180,5 +184,7 @@ def _outline(labels: np.ndarray) -> np.ndarray:
     return edge
 
 
-def _show(axes: Any, colors: np.ndarray, box: Box, view: View) -> None:
+def show(axes: Any, colors: np.ndarray, box: Box, view: View) -> None:
+    """Puts what a pair looks like, (rows, columns) or (rows, columns, 3), on axes in mm."""
+    colors = np.repeat(colors[..., None], 3, -1) if colors.ndim == 2 else colors
     axes.imshow(np.clip(colors, 0, 1), origin="lower", extent=box.extent(view), interpolation="nearest")
