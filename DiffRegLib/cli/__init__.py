@@ -26,6 +26,7 @@ VERBS = {
     "warp": "carry an image, label map, cloud, surface or landmarks through a transform",
     "info": "say what a file is: geometry, range, units, labels, what a transform holds",
     "evaluate": "measure a transform: landmark error, Dice, folded voxels",
+    "review": "report whether registrations can be trusted: field, errors, limits, pictures",
     "phantom": "write an analytic breathing patient, whose motion is known exactly",
 }
 """What one does around registrations; each verb has a module of its own."""

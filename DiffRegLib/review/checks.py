@@ -11,10 +11,11 @@ from DiffRegLib.geometry import Geometry, Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.review.case import Case, LabelPair, parts
 from DiffRegLib.review.limits import Light
-from DiffRegLib.transforms import Transform
+from DiffRegLib.transforms import DisplacementField, Transform
 
 COARSE = 4.0  # mm between the places that are looked at
 MARKEDLY = 0.8  # the error of the other direction that counts as better, of this direction's
+FAR_BETTER = 0.5  # the error with turned vectors that cannot be chance, of the error as they are
 MARKEDLY_MORE = 0.05  # the Dice overlap by which the other direction counts as better
 REACHED = 0.98  # the share of the fixed image that a field should cover
 
@@ -43,11 +44,28 @@ def _direction(case: Case) -> Finding | None:
             this, other = (float((case.transform(a) - b).norm(dim=1).mean()) for a, b in ((p, q), (q, p)))
         if other < MARKEDLY * this:
             return _turned(f"{other:.2f} mm of landmark error against {this:.2f} mm")
+        return _vectors(case.transform, p, q, this)
     elif case.labels is not None:
         this, other = (_overlap_of_labels(case.labels, case.transform, swapped) for swapped in (False, True))
         if other > this + MARKEDLY_MORE:
             return _turned(f"a Dice overlap of {other:.2f} against {this:.2f}")
     return None
+
+
+def _vectors(transform: Transform, p: Tensor, q: Tensor, error: float) -> Finding | None:
+    """Whether a field fits better with its vectors' first two components negated: LPS taken for RAS, or vice versa."""
+    if not isinstance(transform, DisplacementField):
+        return None
+    with torch.no_grad():
+        turned = p + (transform(p) - p) * torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64)
+    other = float((turned - q).norm(dim=1).mean())
+    if other >= FAR_BETTER * error:
+        return None
+    sentence = (
+        f"The field fits better with the signs of its first two components turned, {other:.2f} mm of landmark error "
+        f"against {error:.2f} mm: its vectors seem to be RAS where the file's kind means LPS. Write it again with LPS."
+    )
+    return Finding("direction", "red", sentence)
 
 
 def _turned(figures: str) -> Finding:

@@ -8,8 +8,9 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import read_image, read_labels
 from DiffRegLib.geometry import Geometry
-from DiffRegLib.image import Image, read_image, to_itk
+from DiffRegLib.image import Image, to_itk
 from DiffRegLib.review.agreement import likeness, local_correlation, warped_or_nan
 from DiffRegLib.review.assess import assess
 from DiffRegLib.review.case import Case, Drivers, LabelPair, LandmarkPairs
@@ -42,7 +43,7 @@ def abdomen(shared_data):
         read_image(folder / "fixed_ct.nii.gz"),
         read_image(shared_data / "abdomen_ct" / "ct.nii.gz"),
         LandmarkPairs(torch.from_numpy(arrays["fixed"]), torch.from_numpy(arrays["moving"])),
-        LabelPair(read_image(folder / "fixed_seg.nii.gz"), read_image(shared_data / "abdomen_ct" / "seg.nii.gz")),
+        LabelPair(read_labels(folder / "fixed_seg.nii.gz"), read_labels(shared_data / "abdomen_ct" / "seg.nii.gz")),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from DiffRegLib import __version__
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.review.assess import Review
 from DiffRegLib.review.page.case import case_section
 from DiffRegLib.review.page.html import cell, light, number, table, text
@@ -32,7 +33,8 @@ def document(reviews: Sequence[Review], title: str) -> str:
     if not reviews:
         raise RegistrationError("There is no case to report: name at least one result.")
     made = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    cases = "".join(case_section(review, f"case{n}") for n, review in enumerate(reviews, 1))
+    with one_thread():  # planes are small: threads would wait for each other longer than they work
+        cases = "".join(case_section(review, f"case{n}") for n, review in enumerate(reviews, 1))
     style, script = (importlib.resources.files(__package__).joinpath(n).read_text("utf-8") for n in _RESOURCES)
     return (
         "<!DOCTYPE html>\n"
@@ -41,7 +43,8 @@ def document(reviews: Sequence[Review], title: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
         f'<body data-report="{text(title)} {made}" class="{"many" if len(reviews) > 1 else "single"}">'
         f"<header><h1>{text(title)}</h1><p>Made on {made} with DiffReg {__version__}; a research tool, no medical "
-        'device. <button id="save">Save a copy with the decisions</button> <button id="print">Print</button></p></header>'
+        'device. <button id="save">Save a copy with the decisions</button> <button id="print">Print</button></p>'
+        "</header>"
         f"{_index(reviews) if len(reviews) > 1 else ''}<main>{cases}</main><script>{script}</script></body></html>\n"
     )
 

@@ -43,7 +43,8 @@ def stack(box: Box, view: View, layers: list[str], drawing: str = "", caption: s
     if drawing:
         flip = f"matrix(-1 0 0 -1 {left:.3f} {top:.3f})"  # from mm to pixels of a millimeter, right and down
         size = f"0 0 {left - right:.3f} {top - bottom:.3f}"
-        svg = f'<svg viewBox="{size}" preserveAspectRatio="none" class="drawing"><g transform="{flip}">{drawing}</g></svg>'
+        inner = f'<g transform="{flip}">{drawing}</g>'
+        svg = f'<svg viewBox="{size}" preserveAspectRatio="none" class="drawing">{inner}</svg>'
     ratio = f"{left - right:.2f} / {top - bottom:.2f}"
     return (
         f'<figure class="view"><div class="stack" style="aspect-ratio:{ratio}">{"".join(layers)}{svg}{letters}</div>'

@@ -51,9 +51,9 @@ class FieldMap:
         from matplotlib import colormaps
         from PIL import Image as Picture
 
-        bar = np.rint(255 * colormaps[self.colors](np.linspace(0, 1, 128))[None, :, :3]).astype(np.uint8)
+        strip = np.rint(255 * colormaps[self.colors](np.linspace(0, 1, 128))[None, :, :3]).astype(np.uint8)
         stream = io.BytesIO()
-        Picture.fromarray(bar).save(stream, "PNG")
+        Picture.fromarray(strip).save(stream, "PNG")
         source = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
         words = "".join(
             f'<span style="left:{100 * (float(self.scale(np.asarray(v))) - self.low) / (self.high - self.low):.1f}%">'
@@ -62,7 +62,8 @@ class FieldMap:
         )
         fold = '<span class="key"><i style="background:#f00"></i>folded</span>' if self.folds else ""
         name = text(f"color scale of {self.title}")
-        return f'<div class="legend"><img src="{source}" alt="{name}"><div class="ticks">{words}</div>{fold}</div>'
+        bar = f'<div class="scale"><img src="{source}" alt="{name}"><div class="ticks">{words}</div></div>'
+        return f'<div class="legend">{bar}{fold}</div>'
 
 
 def _logarithm(determinant: np.ndarray) -> np.ndarray:
@@ -92,7 +93,9 @@ def field_maps(review: Review) -> list[FieldMap]:
     found.append(_millimeters("support", f"distance to {review.trust.drivers}", review.trust.distance, "cividis"))
     if review.trust.similarity is not None:
         ticks = ((-1.0, "-1"), (0.0, "0"), (1.0, "1"))
-        found.append(FieldMap("similarity", "local correlation after", review.trust.similarity, "PiYG", -1.0, 1.0, ticks))
+        found.append(
+            FieldMap("similarity", "local correlation after", review.trust.similarity, "PiYG", -1.0, 1.0, ticks)
+        )
     if review.trust.spread is not None:
         found.append(_millimeters("spread", "spread over repeats", review.trust.spread, "magma"))
     return found

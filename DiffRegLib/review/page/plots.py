@@ -16,7 +16,9 @@ Curve = tuple[str, str, Sequence[float], Sequence[float]]
 """Its name, its color, and its x and y."""
 
 
-def curves(title: str, x_name: str, y_name: str, shown: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()) -> str:
+def curves(
+    title: str, x_name: str, y_name: str, shown: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()
+) -> str:
     """Lines over one another; marks: heights at which a dashed line stands, with their colors."""
     xs = np.concatenate([np.asarray(x, dtype=float) for _, _, x, _ in shown])
     ys = np.concatenate([np.asarray(y, dtype=float) for _, _, _, y in shown])
@@ -28,10 +30,14 @@ def curves(title: str, x_name: str, y_name: str, shown: Sequence[Curve], marks: 
     parts = [axes.frame(x_name, y_name)]
     for mark, color in marks:
         y = axes.y(mark)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="mark" stroke="{color}"/>')
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="mark" stroke="{color}"/>'
+        )
     for name, color, x, y in shown:
         points = " ".join(f"{axes.x(a):.1f},{axes.y(b):.1f}" for a, b in zip(x, y) if math.isfinite(b))
-        parts.append(f'<polyline points="{points}" stroke="{color}" class="curve"><title>{text(name)}</title></polyline>')
+        parts.append(
+            f'<polyline points="{points}" stroke="{color}" class="curve"><title>{text(name)}</title></polyline>'
+        )
     return _figure(title, parts, [(name, color) for name, color, _, _ in shown])
 
 
