@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import kind_of, open_file, read_landmarks, split_key
+from DiffRegLib.files import kind_of, open_file, read_image, read_landmarks, split_key
 from DiffRegLib.files.opening import Opened
 from DiffRegLib.image import Image
-from DiffRegLib.jobs.job import Job, read_job
+from DiffRegLib.jobs.job import METRICS, Job, read_job
+from DiffRegLib.jobs.result import SUPPORT
 from DiffRegLib.methods.registration import TraceRow
 from DiffRegLib.points import PointCloud
 from DiffRegLib.review.case import Case, Drivers, LabelPair, LandmarkPairs
@@ -38,6 +39,8 @@ def case_of_result(folder: str | Path, name: str, names: bool = False, extra: Ma
         name,
         {**paths, "transform": str(folder / "transform.h5"), "inverse": str(folder / "inverse.h5"), **(extra or {})},
     )
+    told = _support(folder)
+    case = dataclasses.replace(case, driven_by=told) if told is not None else case
     return dataclasses.replace(case, provenance=facts, trace=_trace(folder), method=job.method)
 
 
@@ -141,13 +144,26 @@ def _short(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def _support(folder: Path) -> Drivers | None:
+    """What the method itself says drove its field."""
+    if not (folder / SUPPORT).is_file():
+        return None
+    told = read_metrics(folder).get("support", {})
+    return Drivers("the data that drove it", distance=read_image(folder / SUPPORT), reach=told.get("reach_mm"))
+
+
 def _trace(folder: Path) -> tuple[TraceRow, ...]:
-    try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
     known = {field.name for field in dataclasses.fields(TraceRow)}
-    return tuple(TraceRow(**{k: v for k, v in row.items() if k in known}) for row in metrics.get("trace", ()))
+    rows = read_metrics(folder).get("trace", ())
+    return tuple(TraceRow(**{k: v for k, v in row.items() if k in known}) for row in rows)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What metrics.json of a result says; nothing where it is missing or unreadable."""
+    try:
+        return json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def is_result(path: str) -> bool:

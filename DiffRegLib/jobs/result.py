@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from DiffRegLib.files import write_image
 from DiffRegLib.jobs.job import INVERSE, METRICS, OVERVIEW, TRANSFORM
 from DiffRegLib.jobs.measures import manageable
 from DiffRegLib.jobs.output import OutputOptions
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from DiffRegLib.methods.registration import Registration
 
 SIDES = ("fixed", "moving")
+SUPPORT = "support.nii.gz"
+"""mm from each place of the fixed frame to the nearest datum that drove the field."""
 
 
 def write_result(
@@ -33,7 +36,7 @@ def write_result(
     report: Reporter,
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
-    """Writes transform.h5, inverse.h5 and metrics.json into `folder`.
+    """Writes transform.h5, inverse.h5 and metrics.json into `folder`, and support.nii.gz where the method knows it.
 
     Of a pair also warped_moving.*, and as `output` wishes warped_fixed.* and overview.png, unless the method has drawn
     one. inputs: the opened inputs by role; two label maps that were registered count as labels themselves.
@@ -50,6 +53,8 @@ def write_result(
         _write_warped(folder, registration, pair, output)
         report(0.95, "Measuring.")
         metrics = _measures(registration, pair, landmarks, labels)
+    if registration.support is not None:
+        write_image(registration.support.distance, folder / SUPPORT)
     write_metrics(folder / METRICS, {**metrics, **registration.metrics, **_facts(registration)})
     if pair is not None and output.overview and not (folder / OVERVIEW).exists():
         report(0.97, "Drawing the overview.")
@@ -115,8 +120,10 @@ def _finite(value: Any) -> Any:
 
 
 def _facts(registration: Registration) -> dict[str, Any]:
-    provenance = registration.provenance
+    provenance, support = registration.provenance, registration.support
+    known = {} if support is None else {"support": {"reach_mm": support.reach, "outside": support.outside}}
     return {
+        **known,
         "inverse_residual_mm": registration.inverse_residual_mm,
         "seconds": provenance.seconds,
         "peak_memory_mb": provenance.peak_memory_mb,
