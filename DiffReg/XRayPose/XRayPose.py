@@ -17,6 +17,7 @@ for _folder in Path(__file__).resolve().parents:
 
 from DiffRegLib.errors import RegistrationError  # noqa: E402  (the library has to be found first)
 from DiffRegLib.mrml.panel import packages, self_test  # noqa: E402
+from DiffRegLib.mrml.panel.messages import words  # noqa: E402
 from DiffRegLib.mrml.panel.module import describe  # noqa: E402
 from DiffRegLib.mrml.panel.panel_widget import PanelWidget  # noqa: E402
 from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
@@ -24,7 +25,7 @@ from XRayPoseLib import checks, sample_data  # noqa: E402
 from XRayPoseLib.actions import Actions  # noqa: E402
 from XRayPoseLib.form import PanelForm  # noqa: E402
 from XRayPoseLib.observed import Observed  # noqa: E402
-from XRayPoseLib.parameters import XRayPoseParameterNode  # noqa: E402
+from XRayPoseLib.parameters import LABELS, XRayPoseParameterNode  # noqa: E402
 from XRayPoseLib.plan import PosePlan  # noqa: E402
 from XRayPoseLib.pose import Pose  # noqa: E402
 from XRayPoseLib.pose_form import PoseForm  # noqa: E402
@@ -143,7 +144,8 @@ class XRayPoseWidget(PanelWidget):
             session.stop()
             parameters.live = False
             reason, _about = checks.why_not(parameters)
-            self._message = "" if str(error) == reason else str(error)  # a reason goes when it is no more
+            said = words(error, LABELS)
+            self._message = "" if said == reason else said  # a reason goes when it is no more
 
     def _show(self):
         """The words and the switches of the widgets."""
@@ -181,7 +183,7 @@ class XRayPoseWidget(PanelWidget):
             packages.ensure(_(TITLE))
             self._message = action() or ""
         except RegistrationError as error:
-            self._message = str(error)
+            self._message = words(error, LABELS)
         self.onParametersModified()
 
     def onRunButton(self, search):

@@ -5,6 +5,7 @@ stand-ins beside this file, with slicer.util of slicer-core, which is Slicer's i
 """
 
 import importlib
+import importlib.util
 import os
 import stat
 import sys
@@ -52,8 +53,10 @@ def install_application(app, scene):
     _publish_widgets()
     slicer.app, slicer.mrmlScene = app, scene
     sys.modules["slicer.app"] = app
-    for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "packaging"):
+    for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper"):
         importlib.import_module(f"slicer.{name}")
+    if importlib.util.find_spec("slicer.packaging") is not None:  # Slicer 5.10 has none
+        importlib.import_module("slicer.packaging")
     make_python_slicer(Path(app.temporaryPath))
 
 

@@ -11,12 +11,13 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
-from DiffRegLib.mrml.panel.option_parameters import from_parameter, label, parameter_name, to_parameter
+from DiffRegLib.mrml.panel.messages import label_of, words
+from DiffRegLib.mrml.panel.option_parameters import from_parameter, parameter_name, to_parameter
 from DiffRegLib.mrml.seen import name_of
 from DiffRegLib.mrml.xray.seen import size_of
 from DiffRegLib.options import from_dict, option_fields
 from DiffRegLib.radiographs.options import NEEDED, CArmOptions
-from XRayPoseLib.parameters import xrays
+from XRayPoseLib.parameters import LABELS, xrays
 
 PRESETS = {
     "Mobile C-arm": CArmOptions(distance=1000.0, isocenter_distance=600.0),
@@ -93,10 +94,10 @@ def _fault(parameters: Any, number: int, xray: str) -> tuple[str, str]:
             value = from_parameter(field, text)
             from_dict(CArmOptions, {field.name: value})
         except RegistrationError as error:
-            return field.name, f"{xray}: {error}"
+            return field.name, f"{xray}: {words(error)}"
         if value is not None and not np.isfinite(value).all():
             return field.name, _("{name}: {field} is {text!r}: give finite numbers.").format(
-                name=xray, field=label(field), text=text
+                name=xray, field=label_of(field.name), text=text
             )
     typed = read(parameters, number)
     for name, (what, tag) in NEEDED.items():
@@ -125,7 +126,7 @@ def from_dicom(parameters: Any) -> list[str]:
         try:
             camera = camera_from_dicom(dicom_tags(node), size_of(node), center, name_of(node))
         except RegistrationError as error:
-            faults.append(str(error).replace(_("with --geometry"), _("in the C-arm section")))
+            faults.append(words(error, LABELS))
             continue
         write(parameters, number, options_of(camera, center))
     return faults

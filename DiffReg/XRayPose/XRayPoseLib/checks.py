@@ -8,11 +8,12 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.export import check_input
+from DiffRegLib.mrml.panel.messages import words
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.seen import name_of
 from DiffRegLib.mrml.xray.seen import check_xray
 from XRayPoseLib import carm
-from XRayPoseLib.parameters import METHOD, xrays
+from XRayPoseLib.parameters import LABELS, METHOD, xrays
 from XRayPoseLib.pose import check_ct
 from XRayPoseLib.source import check_part
 
@@ -27,7 +28,7 @@ def why_not(parameters: Any) -> tuple[str, str]:
         try:
             check(parameters)
         except RegistrationError as error:
-            return str(error), about
+            return words(error, LABELS), about
     field, sentence = carm.faulty_field(parameters)
     return sentence, field
 

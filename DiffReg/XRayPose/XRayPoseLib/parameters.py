@@ -19,6 +19,9 @@ METHOD = {"pose": PoseOptions, "imaging": ImagingOptions}
 ELSEWHERE = {"pose": ("search",), "imaging": ("labels",)}
 """Options that the panel has a place of its own for: the button that was pressed, and the part of the CT."""
 
+LABELS = {"geometry": _("the section C-arm"), "ct": _("CT"), "xray": _("X-ray"), "mask": _("Part")}
+"""Options and inputs of a job that the panel does not simply call by their names."""
+
 Part = Union[slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
 
 

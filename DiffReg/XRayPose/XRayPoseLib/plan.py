@@ -16,7 +16,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.export import Exported, export
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from XRayPoseLib import carm
-from XRayPoseLib.parameters import METHOD, xrays
+from XRayPoseLib.parameters import LABELS, METHOD, xrays
 from XRayPoseLib.source import own_part, own_volume
 
 
@@ -28,6 +28,7 @@ class PosePlan:
     """
 
     method = "projective"
+    labels = LABELS
 
     def __init__(
         self, parameters: Any, search: bool, matrix: np.ndarray, arrived: Callable[[np.ndarray], None]

@@ -11,6 +11,7 @@ from DiffRegLib.methods.method import Input
 from DiffRegLib.mrml.export import check_input
 from DiffRegLib.mrml.pair import words
 from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs, node_types
+from DiffRegLib.mrml.panel.messages import words as message
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import check_output
 from DiffRegLib.mrml.seen import defined_points, kind_of, name_of
@@ -26,7 +27,7 @@ def why_not(parameters: Any) -> str:
     try:
         _check(parameters)
     except RegistrationError as error:
-        return str(error)
+        return message(error, words.LABELS)
     return ""
 
 

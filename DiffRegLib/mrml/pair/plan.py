@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.mrml.export import Exported, export, export_initial
-from DiffRegLib.mrml.pair import measures
+from DiffRegLib.mrml.pair import measures, words
 from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import Output, add, carry, read_transform, read_warped
@@ -29,6 +29,8 @@ MATCHED = (SIDES, ("fixed_labels", "moving_labels"))
 
 class PairPlan:
     """See `DiffRegLib.mrml.panel.run.Plan`. Holds the nodes as they were chosen when Apply was pressed."""
+
+    labels = words.LABELS
 
     def __init__(self, parameters: Any) -> None:
         """Raises `RegistrationError` for options that cannot be."""

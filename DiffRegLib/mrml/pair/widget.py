@@ -9,12 +9,14 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.mrml.pair import words
 from DiffRegLib.mrml.pair.checks import why_not
 from DiffRegLib.mrml.pair.form import PairForm
 from DiffRegLib.mrml.pair.parameters import follow_preset, node_inputs, reset_to_preset
 from DiffRegLib.mrml.pair.result_views import ResultViews
 from DiffRegLib.mrml.panel import packages
 from DiffRegLib.mrml.panel.apply_button import ApplyButton
+from DiffRegLib.mrml.panel.messages import words as message
 from DiffRegLib.mrml.panel.observed_nodes import ObservedNodes
 from DiffRegLib.mrml.panel.panel_widget import PanelWidget
 from DiffRegLib.mrml.panel.runner import Runner
@@ -105,7 +107,7 @@ class PairWidget(PanelWidget):
                 self._parameterNode,
             )
         except RegistrationError as error:
-            self._message = str(error)
+            self._message = message(error, words.LABELS)
         self._updateApply()
 
     def onRunEnded(self, error: str) -> None:

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.methods.method import Input
 from DiffRegLib.mrml.pair.parameters import node_types
+from DiffRegLib.mrml.panel.messages import label_of
 
 HELP = {
     "fixed": "What stays in its place",
@@ -31,6 +32,9 @@ OUTPUTS = {  # title, help, and the name of a new node
         "Warped",
     ),
 }
+LABELS = {"initial": _("Initial transform")}
+"""Inputs that the panel does not simply call by their roles."""
+
 NODES = {
     "vtkMRMLScalarVolumeNode": "a volume",
     "vtkMRMLLabelMapVolumeNode": "a label map",
@@ -42,7 +46,7 @@ NODES = {
 
 def title(role: str) -> str:
     """What the panel calls an input."""
-    return _("Initial transform") if role == "initial" else _(role.replace("_", " ").capitalize())
+    return LABELS.get(role, label_of(role))
 
 
 def help_of(given: Input) -> str:

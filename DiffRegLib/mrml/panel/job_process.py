@@ -8,16 +8,16 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs import TRACEBACK, Event, parse, worker_command
 from DiffRegLib.mrml.panel import program
 
 
 @dataclasses.dataclass(frozen=True)
 class Ending:
-    """How a job ended: whether its result is there, else one sentence, and what a developer wants to read."""
+    """How a job ended: None where its result is there, else what went wrong, and what a developer wants to read."""
 
-    done: bool
-    sentence: str = ""
+    fault: RegistrationError | None = None
     details: str = ""
 
 
@@ -29,7 +29,8 @@ class JobProcess:
 
     def __init__(self, folder: Path, on_event: Callable[[Event], None], on_end: Callable[[Ending], None]) -> None:
         self._folder, self._on_event, self._on_end = folder, on_event, on_end
-        self._buffer, self._error, self._done = b"", "", False
+        self._buffer, self._done = b"", False
+        self._fault: RegistrationError | None = None
         command = worker_command(folder, program.python_program())
         self._program = program.Program(command, self._ended, self._read)
 
@@ -49,7 +50,7 @@ class JobProcess:
     def _read(self, output: bytes) -> None:
         *lines, self._buffer = (self._buffer + output).split(b"\n")
         for event in filter(None, map(parse, lines)):
-            self._error, self._done = event.error or self._error, event.done or self._done
+            self._fault, self._done = event.fault or self._fault, event.done or self._done
             if self._program.running:
                 self._on_event(event)
 
@@ -59,16 +60,16 @@ class JobProcess:
     def _ending(self, code: int | None) -> Ending:
         if code is None:
             sentence = _("{program} did not start: check the installation.")
-            return Ending(False, sentence.format(program=self._program.name))
+            return Ending(RegistrationError(sentence.format(program=self._program.name)))
         if code == 0 and self._done:
-            return Ending(True)
-        if self._error:
-            return Ending(False, self._error, self._details())
+            return Ending()
+        if self._fault is not None:
+            return Ending(self._fault, self._details())
         sentence = _(
             "The registration was ended from outside, perhaps because the memory was full: "
             "close other programs or take fewer points, and start it again."
         )
-        return Ending(False, sentence, self._details())
+        return Ending(RegistrationError(sentence), self._details())
 
     def _details(self) -> str:
         try:

@@ -69,15 +69,9 @@ def from_parameter(field: OptionField, value: Any) -> Any:
     try:
         values = tuple(field.type(word) for word in words)
     except ValueError:
-        raise RegistrationError(
-            f"{label(field)} is {value!r}: give {'numbers with spaces between them' if field.repeated else 'a number'}."
-        ) from None
+        what = "numbers with spaces between them" if field.repeated else "a number"
+        raise RegistrationError(f"{{{field.name}}} is {value!r}: give {what}.", option=field.name) from None
     return values if field.repeated else values[0]
-
-
-def label(field: OptionField) -> str:
-    """What the panel calls an option."""
-    return field.name.replace("_", " ").capitalize()
 
 
 def read_options(parameters: Any, groups: Groups) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from DiffRegLib.mrml.panel.option_parameters import is_text, label, parameter_name, to_parameter
+from DiffRegLib.mrml.panel.messages import label_of
+from DiffRegLib.mrml.panel.option_parameters import is_text, parameter_name, to_parameter
 from DiffRegLib.options import OptionField, option_fields
 
 MOST_DECIMALS = 8
@@ -33,7 +34,7 @@ def add_option_widgets(
         widget.setProperty("SlicerParameterName", name)
         widget.toolTip = tooltip(field)
         unit = f" [{field.unit}]" if field.unit and is_text(field) else ""
-        title = qt.QLabel(_(label(field)) + unit + ":")
+        title = qt.QLabel(label_of(field.name) + unit + ":")
         title.toolTip = widget.toolTip
         form.addRow(title, widget)
         widgets[name] = widget

@@ -48,10 +48,13 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         own = Path(self.resourcePath(f"UI/{self.moduleName}.ui"))
         uiWidget = slicer.util.loadUI(str(form or own))
-        if form is not None and own.is_file():
-            inner = slicer.util.loadUI(str(own))
-            slicer.util.findChild(uiWidget, "ownWidget").layout().addWidget(inner)
-            inner.setMRMLScene(slicer.mrmlScene)
+        if form is not None:
+            place = slicer.util.findChild(uiWidget, "ownWidget")
+            place.setVisible(own.is_file())
+            if own.is_file():
+                inner = slicer.util.loadUI(str(own))
+                place.layout().addWidget(inner)
+                inner.setMRMLScene(slicer.mrmlScene)
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)

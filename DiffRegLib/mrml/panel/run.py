@@ -16,9 +16,10 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs import RESULT, Event, make_job
-from DiffRegLib.mrml.export import Exported, in_node_names
+from DiffRegLib.mrml.export import Exported
 from DiffRegLib.mrml.panel.connections import Connections
 from DiffRegLib.mrml.panel.job_process import Ending, JobProcess
+from DiffRegLib.mrml.panel.messages import words
 
 STEP_MS = 1  # between two steps: the event loop takes its turn
 
@@ -28,6 +29,7 @@ class Plan(Protocol):
 
     method: str
     options: Mapping[str, Mapping[str, Any]]
+    labels: Mapping[str, str]  # of options and inputs that the panel does not simply call by their names
 
     def export(self, folder: Path) -> Generator[None, None, Sequence[Exported]]:
         """Writes the inputs into `folder`; returns what was written."""
@@ -97,9 +99,7 @@ class Run:
             for sentence in exported.notes:
                 self._listener.note(sentence)
         if not self.folder.is_dir():
-            raise RegistrationError(
-                _("The job's folder {folder} has disappeared: press Apply again.").format(folder=self.folder)
-            )
+            raise RegistrationError(self._disappeared())
         inputs = {exported.role: exported.path for exported in self._exported}
         make_job(self.folder, self._plan.method, inputs, self._plan.options, checksums=False)
         self._process = JobProcess(self.folder, self._listener.progress, self._worker_ended)
@@ -107,9 +107,9 @@ class Run:
 
     def _worker_ended(self, ending: Ending) -> None:
         if not self.folder.is_dir():
-            ending = Ending(False, self._disappeared(), ending.details)
-        if not ending.done:
-            self._end(in_node_names(ending.sentence, self._exported), ending.details)
+            ending = Ending(RegistrationError(self._disappeared()), ending.details)
+        if ending.fault is not None:
+            self._end(self._explain(ending.fault), ending.details)
             return
         self._bringing = True
         self._steps = self._plan.bring(self.folder / RESULT, self._exported)
@@ -126,7 +126,7 @@ class Run:
                 self._end()
             return
         except Exception as error:
-            self._end(in_node_names(self._explain(error), self._exported), repr(error))
+            self._end(self._explain(error), repr(error))
             return
         self._timer.start()
 
@@ -137,7 +137,7 @@ class Run:
     def _explain(self, error: Exception) -> str:
         """One sentence for a person."""
         if isinstance(error, RegistrationError):
-            return str(error)
+            return words(error, self._plan.labels, self._exported)
         folder = slicer.app.temporaryPath
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _("The disk of {folder} is full: free some space and press Apply again.").format(folder=folder)
