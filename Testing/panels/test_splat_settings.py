@@ -194,6 +194,28 @@ def test_a_schedule_that_is_no_list_of_numbers_is_refused(panel):
     assert "'fast'" in _reason(panel)
 
 
+@pytest.mark.parametrize("typed", ["fast", "20 900"])
+def test_an_option_is_called_as_its_widget_is_labeled(panel, typed):
+    choose_points(panel)
+    parameters(panel).splatting_affine_sigmas = typed
+    form = panel.ui.splatting_affine_sigmas.parent().layout()
+    label = form.labelForField(panel.ui.splatting_affine_sigmas).text.split(" [")[0]
+    assert _reason(panel).startswith(f"{label} is {typed.split()[-1]!r}" if typed == "fast" else f"{label} is 900")
+
+
+def test_a_result_that_is_not_linear_goes_into_a_new_node_where_a_linear_one_was_chosen(panel):
+    from DiffRegLib.mrml.pair.plan import PairPlan
+
+    choose_points(panel)
+    chosen = parameters(panel)
+    chosen.output_transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Chosen")
+    plan, bent = PairPlan(chosen), slicer.vtkMRMLTransformNode()
+    bent.SetAndObserveTransformFromParent(slicer.vtkOrientedBSplineTransform())
+    assert panel.ui.applyButton.enabled
+    assert plan._target("output_transform", slicer.vtkMRMLLinearTransformNode()) is chosen.output_transform
+    assert plan._target("output_transform", bent) is None
+
+
 @pytest.fixture(params=sample_data.LOGICS)
 def samples(request, monkeypatch):
     """What was registered in the module Sample Data of a version of Slicer."""

@@ -50,6 +50,9 @@ def test_the_panel_registers_with_a_method_from_outside(host, panel):
     assert landmarks["after_mm"]["mean"] < 1e-3 < landmarks["before_mm"]["mean"]
     assert "Error of 9 landmarks" in panel.ui.measuresLabel.text and panel.ui.flickerButton.enabled
     assert chosen.loss is not None
+    first = chosen.output_transform
+    splat.run(host, panel)
+    assert panel.ui.statusLabel.text == "" and chosen.output_transform is first
 
 
 def test_options_presets_and_inputs_are_those_of_the_method(host, panel):

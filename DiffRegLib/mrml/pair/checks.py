@@ -93,5 +93,5 @@ def _check_outputs(parameters: Any, taken: set[Any]) -> None:
             continue
         if node in taken:
             raise RegistrationError(_("{name} is used twice: choose another output.").format(name=name_of(node)))
-        check_output(node, kind_of(parameters.moving) if name == "output_warped" else "transform")
+        check_output(node, kind_of(parameters.moving) if name == "output_warped" else "transform", linear=True)
         taken.add(node)

@@ -78,7 +78,7 @@ class PairPlan:
         warped = self._warped(result, inverse, exported)
         yield
         nodes = dict(zip(OUTPUTS, (transform, inverse, warped)))
-        outputs = {name: Output(node, self._target(name), moving) for name, node in nodes.items()}
+        outputs = {name: Output(node, self._target(name, node), moving) for name, node in nodes.items()}
         placed = add(slicer.mrmlScene, outputs)
         with slicer.util.NodeModify(self._parameters.parameterNode):
             for name, node in placed.items():
@@ -97,7 +97,13 @@ class PairPlan:
         values = next(item.values for item in exported if item.role == "moving")
         return read_warped(path, moving, name, values)
 
-    def _target(self, name: str) -> Any:
-        """The node that was chosen to take an output, unless it has been removed from the scene meanwhile."""
+    def _target(self, name: str, output: Any) -> Any:
+        """The node that was chosen to take an output; None, for a new one, where it is gone or too narrow by now.
+
+        Whether a transform is linear, as the node of the last result may be, is known when it is there.
+        """
         node = self._parameters.getValue(name)
-        return node if node is not None and node.GetScene() is not None else None
+        if node is None or node.GetScene() is None:
+            return None
+        narrow = node.IsA("vtkMRMLLinearTransformNode") and not output.IsLinear()
+        return None if narrow else node
