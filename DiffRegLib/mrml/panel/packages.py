@@ -27,8 +27,9 @@ REQUIREMENTS = (
     "cma>=3.3",
     "roma>=1.5",
     "nibabel>=5",
+    "connected-components-3d>=3.12",
 )
-MODULES = {"scikit-image": "skimage"}  # where the module is not called as its package
+MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d"}  # where the module is not called as its package
 SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "pydicom", "torch")  # an installation must not replace these
 
 
