@@ -29,7 +29,7 @@ REQUIREMENTS = (
     "nibabel>=5",
     "connected-components-3d>=3.12",
 )
-MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d"}  # where the module is not called as its package
+MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d"}  # not called as their packages
 SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "pydicom", "torch")  # an installation must not replace these
 
 
