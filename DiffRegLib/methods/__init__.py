@@ -16,6 +16,7 @@ METHODS = {
     "splatting": "DiffRegLib.methods.splatting",
     "projective": "DiffRegLib.methods.projective",
     "dense": "DiffRegLib.methods.dense",
+    "neural": "DiffRegLib.methods.neural",
 }
 """One line a method: its name, and the folder that exports its `METHOD`."""
 

@@ -1,0 +1,35 @@
+"""Registration of two images by a neural field: an MLP that is asked where it is needed.
+
+L. Tian, H. Greer, R. San Jose Estepar, R. Sengupta, M. Niethammer: NePhi: neural deformation fields for approximately
+diffeomorphic medical image registration, ECCV 2024.
+"""
+
+from typing import Any
+
+from DiffRegLib.methods.method import Input, Method, pair_inputs
+from DiffRegLib.methods.neural.options import PRESETS, NeuralOptions
+
+__all__ = ["METHOD", "PRESETS", "NeuralOptions", "register"]
+
+METHOD = Method(
+    name="neural",
+    verb="neural",
+    title="Neural Registration",
+    summary="register two images by a neural field that is fitted to the pair, in little memory",
+    options={"neural": NeuralOptions},
+    inputs=(
+        *pair_inputs(("image",), "CT, MR or another volume (.nii.gz .nrrd .mha, DICOM folder)", masks=True),
+        Input("field", ("weights",), "field of an earlier run on this fixed image to start from (.safetensors)", False),
+    ),
+    run="DiffRegLib.methods.neural.run:run",
+    presets={name: {"neural": options} for name, options in PRESETS.items()},
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Imports `register`, and torch with it, on first use: panels and help texts need the options alone."""
+    if name == "register":
+        from DiffRegLib.methods.neural.pipeline import register
+
+        return register
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,127 @@
+"""The field: two networks, one for each direction, evaluated at any point; its transforms and its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import Geometry, Lattice
+from DiffRegLib.methods.neural.codes import Codes
+from DiffRegLib.methods.neural.frame import Frame
+from DiffRegLib.methods.neural.fused import BlockNetwork
+from DiffRegLib.methods.neural.network import ModulatedMLP, Size, with_unit_vectors
+from DiffRegLib.transforms import Transform
+
+FORMAT = "diffreg-neural-field-1"
+FORWARD, BACKWARD = 0, 1
+
+
+class NeuralField(nn.Module):
+    """x -> x + u(x), forward from the fixed image and backward to it, zero at first.
+
+    Both live in the frame of the fixed image's box and share their codes.
+    """
+
+    def __init__(self, lattice: Lattice, size: Size, code_shape: tuple[int, ...], seed: int = 0) -> None:
+        """lattice: of the fixed image. code_shape: nodes (d, h, w) of the map of local codes."""
+        super().__init__()
+        self.geometry = Geometry(lattice.shape, lattice.affine)
+        self.frame, self.size = Frame.of(lattice), size
+        generator = torch.Generator().manual_seed(seed)
+        channels = (size.global_code, size.local_code)
+        self.codes = Codes.drawn(code_shape, channels, self.frame.half, generator)
+        self.networks = nn.ModuleList(ModulatedMLP(self.frame.dimension, size, generator) for _ in range(2))
+
+    def stack(self, points: Tensor, direction: int) -> Tensor:
+        """The stack (1 + T, N, dimension) of displacements, in the frame, at the stack of points; differentiable."""
+        return self.networks[direction](points, self.codes(points), self.codes.shared)
+
+    def jacobian(self, points: Tensor, direction: int = FORWARD) -> tuple[Tensor, Tensor]:
+        """Where (N, dimension) points of the frame go; the (N, dimension, dimension) Jacobian, row = component."""
+        moved = self.stack(with_unit_vectors(points), direction)
+        identity = torch.eye(points.shape[1]).to(points)
+        return points + moved[0], identity + moved[1:].permute(1, 2, 0)
+
+    def transform(self, direction: int = FORWARD) -> FieldTransform:
+        """One of the two directions as a transform in RAS mm."""
+        return FieldTransform(self, direction)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the field as safetensors, with the geometry that it belongs to."""
+        from safetensors.torch import save_file
+
+        facts = {
+            "format": FORMAT,
+            "shape": list(self.geometry.shape),
+            "affine": self.geometry.affine.tolist(),
+            "size": vars(self.size),
+            "codes": list(self.codes.local.shape[1:]),
+        }
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        save_file(tensors, str(path), metadata={"field": json.dumps(facts)})
+
+    @classmethod
+    def load(cls, path: str | Path, lattice: Lattice | None = None) -> NeuralField:
+        """Reads a field; raises `RegistrationError` for another kind of file, or one that belongs to another box.
+
+        lattice: the fixed image that the field is meant for.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():
+            raise RegistrationError(f"{path} does not exist: check the path of the field.", path=path)
+        try:
+            with safe_open(str(path), "pt") as file:
+                facts = json.loads((file.metadata() or {}).get("field", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+        except (SafetensorError, OSError, ValueError):
+            facts = {}
+        if facts.get("format") != FORMAT:
+            raise RegistrationError(f"{path} is not a neural field: give one that this method saved.", path=path)
+        own = Geometry(tuple(facts["shape"]), torch.tensor(facts["affine"], dtype=torch.float64))
+        field = cls(own, Size(**facts["size"]), tuple(facts["codes"]))
+        if lattice is not None and field.frame.dimension != Frame.of(lattice).dimension:
+            raise RegistrationError(
+                f"{path} is a field of {field.frame.dimension} dimensions, the fixed image has "
+                f"{Frame.of(lattice).dimension}: give a field of the same kind.",
+                path=path,
+            )
+        if lattice is not None and not field.frame.same_as(Frame.of(lattice)):
+            raise RegistrationError(
+                f"{path} belongs to another geometry than the fixed image: give the field of this image.", path=path
+            )
+        field.load_state_dict(tensors)
+        return field
+
+
+class FieldTransform(Transform):
+    """One direction of a field: points (..., 3) in RAS mm, differentiable in them and in the field's parameters."""
+
+    def __init__(self, field: NeuralField, direction: int = FORWARD) -> None:
+        self.field, self.direction = field, direction
+
+    def __call__(self, points: Tensor) -> Tensor:
+        inner = self.field.frame.inward(points).reshape(-1, self.field.frame.dimension).float()
+        if torch.is_grad_enabled() and (points.requires_grad or self.field.training):
+            moved = self.field.stack(inner[None], self.direction)[0]
+        else:
+            moved = BlockNetwork(self.field.networks[self.direction], self.field.codes).values(inner)
+        return points + self.field.frame.outward(moved).to(points).reshape(points.shape)
+
+    def to(self, device: torch.device | str) -> FieldTransform:
+        return FieldTransform(self.field.to(device), self.direction)
+
+    def jacobian(self, points: Tensor) -> Tensor:
+        """(..., 3, 3) dT/dx in closed form."""
+        frame = self.field.frame
+        inner = frame.inward(points).reshape(-1, frame.dimension).float()
+        moved = self.field.stack(with_unit_vectors(inner), self.direction)[1:].permute(1, 2, 0)
+        axes = frame.axes.to(moved)
+        return torch.eye(3).to(points) + (axes @ moved @ axes.T).to(points).reshape(*points.shape[:-1], 3, 3)
+
+    def default_geometry(self) -> Geometry:
+        return self.field.geometry

@@ -1,0 +1,133 @@
+"""Instance optimization: Adam on the networks and codes of a field for one pair, from coarse to fine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.neural.field import FORWARD, NeuralField
+from DiffRegLib.methods.neural.fused import BlockNetwork
+from DiffRegLib.methods.neural.loss import FeatureDifference, Regularization
+from DiffRegLib.methods.neural.options import NeuralOptions
+from DiffRegLib.methods.neural.prepare import Pair
+from DiffRegLib.methods.registration import Meter, TraceRow
+from DiffRegLib.ops.threads import one_thread
+
+WARM_UP = 20
+"""Steps over which the learning rate rises."""
+BETAS = (0.9, 0.98)
+SMOOTHING = 0.9
+"""Of the running mean of the loss by which a plateau is told."""
+GAIN = 1e-3
+"""Share of the loss that counts as gain."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the schedule; blur and spacing in mm."""
+
+    number: int
+    blur: float
+    spacing: float
+    iterations: int
+    samples: int
+
+
+def levels(options: NeuralOptions) -> list[Level]:
+    """The schedule of the options."""
+    columns = zip(options.blurs, options.spacings, options.iterations, options.samples, strict=True)
+    return [Level(number, *values) for number, values in enumerate(columns)]
+
+
+class InstanceOptimization:
+    """Fits a field to a pair.
+
+    landmarks: (N, 3) of the fixed and of the moving side in RAS mm, a term where the options give it a weight.
+    watch: called after each step, for a preview.
+    """
+
+    def __init__(
+        self,
+        field: NeuralField,
+        pair: Pair,
+        options: NeuralOptions,
+        landmarks: tuple[Tensor, Tensor] | None = None,
+        watch: Callable[[NeuralField], None] | None = None,
+    ) -> None:
+        self.field, self.options, self.trace = field, options, []
+        self._pair, self._landmarks, self._watch = pair, landmarks, watch
+        self._networks = [BlockNetwork(network, field.codes) for network in field.networks]
+        self._regularization = Regularization(field, options.regularization, options.regularized)
+        self._generator = torch.Generator().manual_seed(options.seed)
+        self._adam = torch.optim.Adam(field.parameters(), betas=BETAS)
+        self._steps, self._total = 0, max(1, sum(options.iterations))
+        self._ends = time.monotonic() + options.seconds if options.seconds else float("inf")
+
+    def run(self, meter: Meter) -> tuple[TraceRow, ...]:
+        """Goes through all levels, or until time is up; returns the trace."""
+        for level in levels(self.options):
+            if time.monotonic() < self._ends and level.iterations:
+                self._level(level, meter)
+            else:
+                self._steps += level.iterations
+                meter.step("The time is up.", level.iterations)
+        return tuple(self.trace)
+
+    def _level(self, level: Level, meter: Meter) -> None:
+        meter.step(f"Preparing both images at a blur of {level.blur:g} mm.", 0)
+        routes = self._pair.routes(self.options.similarity, level.blur, level.spacing)
+        terms = [FeatureDifference(route, self.field.frame) for route in routes]
+        best, since, running = float("inf"), 0, None
+        for iteration in range(level.iterations):
+            row = self._step(level, iteration, terms)
+            loss = row.similarity + row.regularization
+            running = loss if running is None else SMOOTHING * running + (1 - SMOOTHING) * loss
+            best, since = (running, 0) if running < best * (1 - GAIN) else (best, since + 1)
+            self.trace.append(row)
+            meter.step(f"Optimizing at a blur of {level.blur:g} mm.", row=row)
+            if self._watch is not None:
+                self._watch(self.field)
+            if time.monotonic() > self._ends or 0 < self.options.plateau <= since:
+                left = level.iterations - iteration - 1
+                self._steps += left
+                meter.step("This level gains no more.", left)
+                break
+
+    def _step(self, level: Level, iteration: int, terms: list[FeatureDifference]) -> TraceRow:
+        rate = self._rate()
+        self._adam.param_groups[0]["lr"] = rate
+        self._adam.zero_grad(set_to_none=False)
+        with one_thread():
+            pairs = zip(terms, self._networks)
+            similarity = sum(term.learn(net, level.samples, self._generator, 0.5) for term, net in pairs) / 2
+            others = self._others()
+            others.backward()
+            self._adam.step()
+        self._steps += 1
+        return TraceRow(level.number, iteration, similarity, float(others.detach()), rate, "field")
+
+    def _rate(self) -> float:
+        """Rises at first, then falls exponentially."""
+        decay = self.options.last_rate ** (self._steps / self._total)
+        return self.options.learning_rate * decay * min(1.0, (self._steps + 1) / WARM_UP)
+
+    def _others(self) -> Tensor:
+        """Regularization, length of the codes, and landmarks."""
+        total = self.options.code_regularization * self.field.codes.penalty()
+        if self.options.stiffness:
+            total = total + self.options.stiffness * self._regularization(self._generator)
+        if self._landmarks is not None and self.options.landmark_weight:
+            total = total + self.options.landmark_weight * self._distance(*self._landmarks)
+        return total
+
+    def _distance(self, fixed: Tensor, moving: Tensor) -> Tensor:
+        """Mean squared distance in mm2 of the fixed landmarks, moved, from their counterparts."""
+        inner = self.field.frame.inward(fixed.float())
+        moved = fixed.float() + self.field.frame.outward(self.field.stack(inner[None], FORWARD)[0])
+        if self._pair.initial is not None:
+            moved = self._pair.initial(moved)
+        return ((moved - moving.to(moved)) ** 2).sum(1).mean()

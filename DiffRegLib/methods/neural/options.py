@@ -1,0 +1,58 @@
+"""The options of the neural field and their presets. No torch here: panels and the command line's help import it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from DiffRegLib.options import option
+
+
+@dataclass(frozen=True)
+class NeuralOptions:
+    """What `register` can be told; lengths in mm, schedules from coarse to fine."""
+
+    similarity: Literal["mind", "lncc", "ncc"] = option(
+        "mind",
+        "what the images are compared by: patterns of neighborhoods (any modalities), locally normalized intensities, "
+        "or correlation of intensities over all samples (one modality)",
+        advanced=False,
+    )
+    regularization: Literal["gradicon", "diffusion"] = option(
+        "gradicon", "what keeps the field regular: gradient inverse consistency, or small slopes", advanced=False
+    )
+    stiffness: float = option(
+        1.0, "weight of the regularization: higher is smoother", low=0.0, high=1e6, advanced=False
+    )
+    blurs: tuple[float, ...] = option((6.0, 3.0, 1.5), "blur of the images, level by level", "mm", 0.0, 100.0)
+    spacings: tuple[float, ...] = option((8.0, 5.0, 3.0), "smallest voxel of each level", "mm", 0.1, 100.0)
+    iterations: tuple[int, ...] = option((150, 150, 200), "steps of each level", "", 0, 100_000)
+    samples: tuple[int, ...] = option((4096, 4096, 4096), "points that each step compares, each way", "", 16, 1_000_000)
+    regularized: int = option(256, "points at which the regularization is taken", low=10, high=10_000)
+    learning_rate: float = option(2e-3, "step of Adam at the start", low=1e-6, high=1.0)
+    last_rate: float = option(0.2, "share of the learning rate that is left at the end", low=1e-4, high=1.0)
+    units: int = option(64, "width of the networks' layers", low=8, high=1024)
+    layers: int = option(2, "hidden layers of the networks", low=1, high=8)
+    frequencies: int = option(64, "Fourier features of a point", low=4, high=1024)
+    cycles: float = option(
+        1.0, "standard deviation of their frequencies, in cycles over half the longest side", low=0.01, high=100.0
+    )
+    code_spacing: float = option(25.0, "distance of the nodes of the map of local codes", "mm", 1.0, 1000.0)
+    code_regularization: float = option(0.01, "weight of the length of the codes", low=0.0, high=1e3)
+    landmark_weight: float = option(
+        0.0, "weight of the landmarks' mean squared distance: 0 leaves them to the evaluation", "1/mm2", 0.0, 1e6
+    )
+    seconds: float = option(0.0, "stop after so long, 0 for no limit", "s", 0.0, 1e6)
+    plateau: int = option(0, "end a level after so many steps without gain, 0 for never", low=0, high=100_000)
+    save_field: bool = option(False, "keep the field itself, which can be sampled at any resolution", advanced=False)
+    seed: int = option(0, "seed of the networks and of the points", low=0, high=2**31 - 1)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
+
+
+PRESETS: dict[str, NeuralOptions] = {
+    "balanced": NeuralOptions(),
+    "fast": dataclasses.replace(NeuralOptions(), iterations=(100, 100, 50), samples=(2048,) * 3),
+    "best": dataclasses.replace(NeuralOptions(), iterations=(200, 300, 500), samples=(8192,) * 3),
+}
+"""Options by how long one may wait; the first are the defaults."""

@@ -1,0 +1,79 @@
+"""What is compared at a level: both images at its blur and spacing, as features, and the way between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.geometry import Lattice
+from DiffRegLib.image import Image
+from DiffRegLib.methods.neural.features import (
+    common_blur,
+    feature_volume,
+    level_spacing,
+    moving_lattice,
+    smoothed,
+)
+from DiffRegLib.methods.neural.loss import Route
+from DiffRegLib.transforms import Affine, Transform, fit_affine
+
+CLIPPED = 0.001
+"""Share of the voxels at either end of the intensities that is clipped: metal, and what corners are filled with."""
+CORNERS = 6
+"""Points along each axis of the grid to which an affine is fitted where the initial transform is not one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two images (one channel), their masks or None, and where the registration begins.
+
+    initial: T = initial after field, None for nothing before. back: its inverse.
+    """
+
+    fixed: Image
+    moving: Image
+    fixed_mask: Image | None = None
+    moving_mask: Image | None = None
+    initial: Transform | None = None
+    back: Transform | None = None
+
+    def clipped(self) -> Pair:
+        """The pair without the extremes of its intensities."""
+        return Pair(
+            clipped(self.fixed), clipped(self.moving), self.fixed_mask, self.moving_mask, self.initial, self.back
+        )
+
+    def routes(self, kind: str, blur: float, spacing: float) -> tuple[Route, Route]:
+        """Both directions between the features of a level; blur and spacing in mm."""
+        step = level_spacing(self.fixed, spacing)
+        fixed = smoothed(self.fixed, step, common_blur(self.fixed, self.moving, blur))
+        moving = smoothed(self.moving, step, common_blur(self.moving, self.fixed, blur))
+        lattice = moving_lattice(fixed.geometry, self.moving, linear_part(self.initial, self.fixed))
+        if lattice.shape != moving.shape or not torch.allclose(lattice.affine, moving.affine, atol=1e-4):
+            moving = moving.resample(lattice, outside="border")
+        first = feature_volume(fixed, kind, self.fixed_mask)
+        second = feature_volume(moving, kind, self.moving_mask)
+        return Route(first, second, None, self.initial), Route(second, first, self.back, None)
+
+
+def clipped(image: Image) -> Image:
+    """The image with the extremes of its intensities clipped."""
+    values = image.data[0].flatten()[:: max(1, image.data[0].numel() // 200_000)]
+    low, high = torch.quantile(values, torch.tensor([CLIPPED, 1 - CLIPPED], device=values.device)).tolist()
+    return Image(image.data[:1].clamp(low, high), image.affine) if high > low else image
+
+
+def linear_part(transform: Transform | None, lattice: Lattice) -> Tensor:
+    """(4, 4) the affine that a transform is, or that fits it best on the box of a grid."""
+    if transform is None:
+        return torch.eye(4, dtype=torch.float64)
+    if isinstance(transform, Affine):
+        return transform.matrix
+    axes = [torch.linspace(0, float(n) - 1, CORNERS if n > 1 else 1, dtype=torch.float64) for n in lattice.size]
+    points = lattice.to_world(torch.cartesian_prod(*axes))
+    if lattice.shape[0] == 1:
+        points = torch.cat((points, points + lattice.affine[:3, 2]))
+    with torch.no_grad():
+        return fit_affine(points, transform(points.float()).double()).matrix
