@@ -7,6 +7,7 @@ memory does not grow with the images.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,10 @@ EDGE = 0.5
 NEIGHBORHOODS = (1.5, 4.0)
 """Standard deviations of the neighborhoods of "lncc", in voxels of the level."""
 NORMAL_FLOOR, NORMAL_RANGE = 0.1, 3.0
-"""Of "lncc": the deviation that counts as flat, as a share of the whole slab's, and the largest normalized value."""
+"""Of "lncc": the deviation that counts as flat, as a share of the whole volume's, and the largest normalized value."""
+
+SCALES = {"mind": 1.0, "lncc": 2 * NORMAL_RANGE**2, "ncc": 1.0}
+"""By which the mean squared difference of features enters the loss: that of "lncc" becomes 1 - LNCC."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +118,11 @@ def moving_lattice(fixed: Geometry, moving: Lattice, linear: Tensor) -> Geometry
 def feature_volume(image: Image, kind: str, mask: Image | None = None) -> FeatureVolume:
     """The features of a level's image, a slab at a time, and how often each voxel shall be drawn.
 
-    kind: "mind" (MIND-SSC, 12 channels) or "lncc" (intensities normalized in neighborhoods of two sizes, whose squared
-    difference is 2 - 2 LNCC). mask: 0 where nothing is drawn, on any grid.
+    kind: "mind" (MIND-SSC, 12 channels), "lncc" (intensities normalized in neighborhoods of two sizes, whose squared
+    difference is 2 - 2 LNCC) or "ncc" (intensities). mask: 0 where nothing is drawn, on any grid.
     """
-    describe = {"mind": mind_ssc, "lncc": _normalized}[kind]
     volume = image.data[0]
+    describe = _description(kind, volume)
     depth, height, width = volume.shape
     data = change = None
     at_once = max(1, SLAB // (height * width))
@@ -135,11 +139,20 @@ def feature_volume(image: Image, kind: str, mask: Image | None = None) -> Featur
     return FeatureVolume(data, image.geometry, _cumulated(change, image, mask))
 
 
-def _normalized(volume: Tensor) -> Tensor:
-    """(D, H, W) -> (2, D, H, W) in [0, 1]: local normalization in two sizes of neighborhood."""
+def _description(kind: str, volume: Tensor) -> Callable[[Tensor], Tensor]:
+    """What makes features (C, d, H, W) in [0, 1] of a slab (d, H, W) of the volume."""
+    if kind == "mind":
+        return mind_ssc
+    if kind == "ncc":
+        low, high = float(volume.min()), float(volume.max())
+        return lambda slab: (slab[None] - low) / max(high - low, 1e-12)
     floor = NORMAL_FLOOR * float(volume.std())
-    parts = [Neighborhoods(volume, (sigma,) * 3, floor).normalized(volume) for sigma in NEIGHBORHOODS]
-    return (torch.stack(parts) / (2 * NORMAL_RANGE) + 0.5).clamp(0, 1)
+
+    def normalized(slab: Tensor) -> Tensor:
+        parts = [Neighborhoods(slab, (sigma,) * 3, floor).normalized(slab) for sigma in NEIGHBORHOODS]
+        return (torch.stack(parts) / (2 * NORMAL_RANGE) + 0.5).clamp(0, 1)
+
+    return normalized
 
 
 def _cumulated(change: Tensor, image: Image, mask: Image | None) -> Tensor:

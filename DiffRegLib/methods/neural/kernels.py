@@ -87,4 +87,6 @@ def compare(volume, index, target, weights, losses, slopes):
             gy += pull * ((b - a) * (one - z) + (q - p) * z)
             gz += pull * (far - near)
         losses[n] = loss
-        slopes[n, 0], slopes[n, 1], slopes[n, 2] = two * gx, two * gy, two * gz
+        slopes[n, 0] = two * gx if index[n, 0] >= f32(0) and index[n, 0] <= f32(width - 1) else f32(0)
+        slopes[n, 1] = two * gy if index[n, 1] >= f32(0) and index[n, 1] <= f32(height - 1) else f32(0)
+        slopes[n, 2] = two * gz if index[n, 2] >= f32(0) and index[n, 2] <= f32(depth - 1) else f32(0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.neural.features import FeatureVolume
 from DiffRegLib.methods.neural.field import BACKWARD, FORWARD, NeuralField
 from DiffRegLib.methods.neural.frame import Frame
@@ -15,26 +14,23 @@ from DiffRegLib.methods.neural.fused import BlockNetwork
 from DiffRegLib.ops.backend import available
 from DiffRegLib.transforms import Affine, Transform
 
+LEVELS = 255.0
+"""Of a feature, which is a byte."""
+
 
 @dataclass(frozen=True, eq=False)
 class Route:
     """From a point drawn in one image over the field into the other.
 
     before: from the drawn point to where the field is asked, None for the same place. after: from where the field leads
-    to the other image, None for the same place.
+    to the other image, None for the same place. scale: of the mean squared difference of features in the loss.
     """
 
     drawn: FeatureVolume
     read: FeatureVolume
     before: Transform | None
     after: Transform | None
-
-
-def routes(
-    fixed: FeatureVolume, moving: FeatureVolume, initial: Transform | None, back: Transform | None
-) -> tuple[Route, Route]:
-    """Both directions of T = initial after field; back: the inverse of `initial`."""
-    return Route(fixed, moving, None, initial), Route(moving, fixed, back, None)
+    scale: float = 1.0
 
 
 class FeatureDifference:
@@ -43,15 +39,11 @@ class FeatureDifference:
     def __init__(self, route: Route, frame: Frame) -> None:
         self.route, self._frame = route, frame
         channels = route.read.data.shape[-1]
-        self._weights = torch.full((channels,), 1 / (channels * 255.0**2))
+        self._weights = torch.full((channels,), route.scale / (channels * LEVELS**2))
 
     def learn(self, network: BlockNetwork, count: int, generator: torch.Generator, weight: float = 1.0) -> float:
         """Draws `count` points, adds the gradient of `weight` times the loss, and returns the loss."""
-        index, target = self.route.drawn.draw(count, generator)
-        start = self.route.drawn.geometry.to_world(index)
-        if self.route.before is not None:
-            with torch.no_grad():
-                start = self.route.before(start)
+        start, target = self._draw(count, generator)
         total = 0.0
 
         def slope(moved: Tensor, low: int, high: int) -> Tensor:
@@ -62,6 +54,15 @@ class FeatureDifference:
 
         network.learn(self._frame.inward(start), slope)
         return total / count
+
+    def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(count, 3) RAS mm where the field is asked, and the (count, C) features of the points drawn."""
+        index, target = self.route.drawn.draw(count, generator)
+        start = self.route.drawn.geometry.to_world(index)
+        if self.route.before is not None:
+            with torch.no_grad():
+                start = self.route.before(start)
+        return start, target
 
     def _compare(self, start: Tensor, moved: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """(n,) losses and their gradient (n, dimension) to the displacements."""
@@ -81,6 +82,38 @@ class FeatureDifference:
     def _inward(self, matrix: Tensor) -> Tensor:
         """(3, dimension) derivative of the voxel coordinates by the displacement in the frame."""
         return matrix[:3, :3] @ self._frame.axes * self._frame.radius
+
+
+class SampleCorrelation(FeatureDifference):
+    """1 - NCC of the intensities at all random points, of one direction: the similarity of NePhi.
+
+    The points pass the network twice: the slope of a correlation at one point depends on all of them.
+    """
+
+    def learn(self, network: BlockNetwork, count: int, generator: torch.Generator, weight: float = 1.0) -> float:
+        """As `FeatureDifference.learn`."""
+        start, own = self._draw(count, generator)
+        points = self._frame.inward(start)
+        shifted, slopes = self._compare(start, network.values(points), torch.full((count, 1), -LEVELS))
+        root = shifted.sqrt()  # 1 + the intensity read, as the target of the comparison is -1
+        inside = root > 0
+        gradient = slopes / (2 * root.clamp(min=1.0))[:, None]
+        a, b = own[:, 0].float() / LEVELS, (root - 1) * inside
+        a, b = _centered(a, inside), _centered(b, inside)
+        energy = ((a @ a) * (b @ b)).sqrt().clamp(min=1e-12)
+        correlation = (a @ b) / energy
+        push = correlation * b / (b @ b).clamp(min=1e-12) - a / energy
+        slopes = gradient * (weight * push * inside)[:, None]
+        network.learn(points, lambda moved, low, high: slopes[low:high])
+        return 1 - float(correlation)
+
+
+def _centered(values: Tensor, inside: Tensor) -> Tensor:
+    return (values - values[inside].mean()) * inside if bool(inside.any()) else values * 0
+
+
+SIMILARITIES = {"mind": FeatureDifference, "lncc": FeatureDifference, "ncc": SampleCorrelation}
+"""By the name of the option."""
 
 
 def _apply(matrix: Tensor, points: Tensor) -> Tensor:
@@ -146,7 +179,3 @@ class Regularization:
         """Mean squared entry of du/dx."""
         _, jacobian = self._field.jacobian(points, direction)
         return ((jacobian - torch.eye(points.shape[1])) ** 2).mean()
-
-
-def box_of(field: NeuralField) -> Geometry:
-    return field.geometry

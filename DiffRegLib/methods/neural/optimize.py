@@ -11,7 +11,7 @@ from torch import Tensor
 
 from DiffRegLib.methods.neural.field import FORWARD, NeuralField
 from DiffRegLib.methods.neural.fused import BlockNetwork
-from DiffRegLib.methods.neural.loss import FeatureDifference, Regularization
+from DiffRegLib.methods.neural.loss import SIMILARITIES, FeatureDifference, Regularization
 from DiffRegLib.methods.neural.options import NeuralOptions
 from DiffRegLib.methods.neural.prepare import Pair
 from DiffRegLib.methods.registration import Meter, TraceRow
@@ -80,7 +80,7 @@ class InstanceOptimization:
     def _level(self, level: Level, meter: Meter) -> None:
         meter.step(f"Preparing both images at a blur of {level.blur:g} mm.", 0)
         routes = self._pair.routes(self.options.similarity, level.blur, level.spacing)
-        terms = [FeatureDifference(route, self.field.frame) for route in routes]
+        terms = [SIMILARITIES[self.options.similarity](route, self.field.frame) for route in routes]
         best, since, running = float("inf"), 0, None
         for iteration in range(level.iterations):
             row = self._step(level, iteration, terms)

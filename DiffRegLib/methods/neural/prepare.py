@@ -10,6 +10,7 @@ from torch import Tensor
 from DiffRegLib.geometry import Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.methods.neural.features import (
+    SCALES,
     common_blur,
     feature_volume,
     level_spacing,
@@ -55,7 +56,8 @@ class Pair:
             moving = moving.resample(lattice, outside="border")
         first = feature_volume(fixed, kind, self.fixed_mask)
         second = feature_volume(moving, kind, self.moving_mask)
-        return Route(first, second, None, self.initial), Route(second, first, self.back, None)
+        scale = SCALES[kind]
+        return Route(first, second, None, self.initial, scale), Route(second, first, self.back, None, scale)
 
 
 def clipped(image: Image) -> Image:
