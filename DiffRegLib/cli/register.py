@@ -13,6 +13,9 @@ from DiffRegLib.options import from_arguments, to_dict
 
 CORE = "OUT gets transform.h5 and inverse.h5 (ITK), metrics.json, job.json and overview.png"
 
+QUALITIES = {"fast", "balanced", "best"}
+"""Presets that may be asked for as a quality."""
+
 
 def add_arguments(parser: argparse.ArgumentParser, method: Method) -> None:
     """The flags of the verb: inputs, output, preset, and those of every group of options."""
@@ -21,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser, method: Method) -> None:
     add_output(parser)
     if method.presets:
         text = "options for a purpose; other flags go over them"
-        parser.add_argument("--preset", choices=tuple(method.presets), help=text)
+        names = ("--preset", "--quality") if set(method.presets) <= QUALITIES else ("--preset",)
+        parser.add_argument(*names, choices=tuple(method.presets), help=text)
     for group, options in method.options.items():
         add_options(parser, options, f"options of {group}")
 

@@ -96,7 +96,7 @@ def test_equal_images_stay_where_they_are():
 
 def test_a_flat_pair_moves_in_its_plane():
     fixed, moving = image(warp=wave, flat=True), image(flat=True)
-    result = register(fixed, moving, dataclasses.replace(SMALL, iterations=(100, 100)))
+    result = register(fixed, moving, dataclasses.replace(SMALL, similarity="lncc"))
     points = inner(fixed)
     assert error(result.transform, points, wave(points)) < 0.4 * error(lambda p: p, points, wave(points))
     assert torch.equal(result.transform(points)[:, 2], points[:, 2])
@@ -144,8 +144,9 @@ def test_landmarks_pull_where_they_have_a_weight():
     same = image()
     points = inner(same)[::200]
     pair = points, points + torch.tensor([2.0, 0.0, -1.0])
-    free = register(same, same, SMALL, landmarks=pair)
-    pulled = register(same, same, dataclasses.replace(SMALL, landmark_weight=1.0), landmarks=pair)
+    options = dataclasses.replace(SMALL, iterations=(20, 20))
+    free = register(same, same, options, landmarks=pair)
+    pulled = register(same, same, dataclasses.replace(options, landmark_weight=1.0), landmarks=pair)
     assert error(free.transform, *pair) > 1.9
     assert error(pulled.transform, *pair) < 0.5
 
