@@ -126,16 +126,21 @@ def _surface(path: str) -> Facts:
 
 
 def _points(path: str) -> Facts:
-    from DiffRegLib.files.points import read_any_points
+    from DiffRegLib.files import open_file
 
     if path.lower().endswith(".npz"):
         return _archive(path)
-    cloud = read_any_points(path)
+    listed = open_file(path, ("points",)).content
+    cloud = listed.cloud()
     many = [(f"label {label}", f"{int((cloud.channels == c).sum())} points") for c, label in enumerate(cloud.labels)]
+    skipped = len(listed) - len(cloud)
+    more = f" and {len(listed.names) - MOST_SHOWN} more" if len(listed.names) > MOST_SHOWN else ""
+    names = [("names", ", ".join(listed.names[:MOST_SHOWN]) + more)] if any(listed.names) else []
     return [
-        ("kind", "landmarks" if path.lower().endswith((".mrk.json", ".fcsv")) else "cloud"),
-        ("points", str(len(cloud))),
+        ("kind", "landmarks" if names or path.lower().endswith((".mrk.json", ".fcsv")) else "cloud"),
+        ("points", f"{len(cloud)}" + (f", {skipped} more were not placed" if skipped else "")),
         *(many[:MOST_SHOWN] if len(many) > 1 else []),
+        *names,
         ("extent", _box(cloud.points)),
         *_doubts(path, cloud.points),
     ]

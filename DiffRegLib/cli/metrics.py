@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def _known(value: float | None) -> str:
 
 def show_metrics(title: str, metrics: Mapping[str, Any]) -> None:
     """Prints the measures that there are, before and after."""
-    rows = [*_landmarks(metrics), *_dice(metrics), *_single(metrics)]
+    rows = [*_landmarks(metrics), *_dice(metrics), *_folds(metrics), *_single(metrics)]
     table(title, ("", "before", "after"), rows)
 
 
@@ -65,7 +65,9 @@ def _landmarks(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = metrics["landmarks"]
     before, after = found["before_mm"], found["after_mm"]
     names = {"mean": "mean", "median": "median", "p90": "90th percentile", "max": "largest"}
-    title = f"target registration error of {found['count']} landmarks"
+    of = f" of {found['of']}" if found.get("of", found["count"]) != found["count"] else ""
+    by = f", matched by {found['matched_by']}" if "matched_by" in found else ""
+    title = f"target registration error of {found['count']}{of} landmarks{by}"
     return [
         (
             f"{title if key == 'mean' else ''}{', ' if key == 'mean' else '  '}{name} [mm]",
@@ -73,7 +75,15 @@ def _landmarks(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             _mm(after[key]),
         )
         for key, name in names.items()
-    ]
+    ] + _named("left out, not on both sides", found.get("left_out", []))
+
+
+def _named(what: str, names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """A row that names what a mean does not cover."""
+    if not names:
+        return []
+    rest = f" and {len(names) - MOST_LABELS} more" if len(names) > MOST_LABELS else ""
+    return [(f"  {what}: {', '.join(names[:MOST_LABELS])}{rest}", "", "")]
 
 
 def _dice(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -84,19 +94,34 @@ def _dice(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     rows = [(f"  label {key}", _ratio(v["before"]), _ratio(v["after"])) for key, v in labels[:MOST_LABELS]]
     rest = [(f"  and {len(labels) - MOST_LABELS} more labels", "", "")] if len(labels) > MOST_LABELS else []
     several = [*rows, *rest] if len(labels) > 1 else []
+    of = f" of {found['of']}" if found.get("of", len(labels)) != len(labels) else ""
+    mean = f", mean of {len(labels)}{of} labels" if len(labels) > 1 or of else ""
     return [
-        (
-            "Dice overlap" + (f", mean of {len(labels)} labels" if len(labels) > 1 else ""),
-            _ratio(found["before"]),
-            _ratio(found["after"]),
-        ),
+        (f"Dice overlap{mean}{_box(found)}", _ratio(found["before"]), _ratio(found["after"])),
         *several,
+        *_named("only on the fixed side", found.get("only_fixed", [])),
+        *_named("only on the moving side", found.get("only_moving", [])),
     ]
+
+
+def _box(found: Mapping[str, Any]) -> str:
+    if "box_ras_mm" not in found:
+        return ""
+    limits = ", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in zip("RAS", *found["box_ras_mm"]))
+    return f", in {limits} mm"
+
+
+def _folds(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if metrics.get("folded_percent") is None:
+        return []
+    counted = metrics.get("folds_counted")
+    spacing = " x ".join(f"{s:.3g}" for s in counted["spacing_mm"]) if counted else ""
+    where = f", of {counted['points']} points every {spacing} mm" if counted else ""
+    return [(f"folded voxels [%]{where}", "", f"{metrics['folded_percent']:.3f}")]
 
 
 def _single(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     shown = (
-        ("folded_percent", "folded voxels [%]", "{:.3f}"),
         ("inverse_residual_mm", "residual of the inverse, largest [mm]", "{:.3f}"),
         ("seconds", "time [s]", "{:.1f}"),
         ("peak_memory_mb", "peak memory [MB]", "{:.0f}"),

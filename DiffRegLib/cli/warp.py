@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,11 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import check_input, kind_of, kind_of_name
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from DiffRegLib.transforms import Transform
 
-ITEMS = ("image", "surface", "points")
+ITEMS = ("image", "labels", "surface", "points")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Writes the warped file."""
     check_input(given.file, ITEMS, "the file to warp")
-    kind = kind_of(given.file)
-    check_input(given.transform, ("transform", "image", "result"), "the transform")
+    check_input(given.transform, ("transform",), "the transform")
     if given.like is not None:
         check_input(given.like, ("image",), "--like")
-    if kind_of_name(Path(given.out).name) != kind:
-        raise RegistrationError(f"{given.out} is not named as a file for {kind}: choose another extension for -o.")
+    kinds = [kind_of(given.file), kind_of_name(Path(given.out).name)]
+    if kinds[0] != kinds[1] and set(kinds) != {"points", "surface"}:
+        raise RegistrationError(f"{given.out} is not named as a file for {kinds[0]}: choose another extension for -o.")
     target = Path(os.path.abspath(given.out))
     if target.exists() and not given.overwrite:
         raise RegistrationError(f"{target} exists: choose another name for -o, or replace it with --overwrite.")
@@ -51,35 +52,28 @@ def run(given: argparse.Namespace) -> int:
 
 def _warp(given: argparse.Namespace, target: Path) -> None:
     from DiffRegLib.cli.workspace import put, workspace
-    from DiffRegLib.files import read_image
-    from DiffRegLib.jobs.sides import carry, read_thing, write_thing
+    from DiffRegLib.files import carry, open_file, read_grid, write
 
-    thing = read_thing(given.file)
-    if given.interpolation:
-        thing = dataclasses.replace(thing, is_labels=given.interpolation == "nearest")
-    pull, push = read_pair(given.transform)
+    thing = open_file(given.file, ITEMS)
+    opened = open_file(given.transform, ("transform",))
+    pull, push = opened.content, opened.inverse
     if given.inverse:
         pull, push = inverse_of(pull, push, thing.points()), pull
-    like = read_image(given.like).geometry if given.like else None
-    carried = carry(thing, pull, push, like)
+    like = read_grid(given.like) if given.like else None
+    carried = carry(thing, pull, push, like, given.interpolation)
     with workspace(target) as space:
         made = space / target.name
-        write_thing(carried, made)
+        write(carried, made)
         put(made, target, space)
+    if not given.interpolation and thing.guess:
+        print(f"{thing.guess[:-1]}; --interpolation decides otherwise.")
+    for note in carried.notes:
+        print(note)
     print(f"Wrote {target}, carried to the {'moving' if given.inverse else 'fixed'} frame.")
 
 
-def read_pair(path: str) -> tuple[Transform, Transform | None]:
-    """The transform of a file, without its inverse; or both, as a result folder holds them."""
-    from DiffRegLib.transforms import read_transform
-
-    if kind_of(path) == "result":
-        return read_transform(Path(path) / "transform.h5"), read_transform(Path(path) / "inverse.h5")
-    return read_transform(path), None
-
-
-def inverse_of(transform: Transform, inverse: Transform | None, points) -> Transform:
+def inverse_of(transform: Transform, inverse: Transform | None, points: Tensor) -> Transform:
     """The stored inverse, or one that is computed where the points (N, 3) RAS mm are."""
-    from DiffRegLib.jobs.sides import around
+    from DiffRegLib.files import around
 
     return inverse if inverse is not None else transform.inverse(around(points, 2.0))

@@ -10,9 +10,14 @@ _HOMES = {
     "open_file": "opening",
     "write": "opening",
     "suffix_for": "opening",
+    "carry": "carrying",
+    "frame": "carrying",
+    "around": "carrying",
+    "matched_labels": "structures",
     "Segment": "segments",
     "load_cloud": "points",
     "read_cloud": "points",
+    "read_grid": "images",
     "read_image": "images",
     "read_labels": "images",
     "read_landmarks": "points",
@@ -21,6 +26,7 @@ _HOMES = {
     "write_cloud": "points",
     "write_image": "images",
     "write_landmarks": "points",
+    "write_points": "points",
     "write_polydata": "surfaces",
 }
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import nifti, nrrd
-from DiffRegLib.files.segments import looks_like_labels
+from DiffRegLib.files.segments import Segment, has_air, looks_like_labels
 from DiffRegLib.files.stored import Stored
+from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, from_itk_grid, to_itk
 
 if TYPE_CHECKING:
     import SimpleITK
 
-LARGEST_EXACT = 2**24
-"""Up to here float32 holds every whole number."""
+Evidence = Literal["user", "file", "values", "content"]
+"""By which voxels count as labels or as intensities: someone says so, the file does, the values can be nothing else
+(broken numbers, a CT's air), or their flatness, which is a guess that has to be told."""
 
 
 def read_image(path: str | Path) -> Image:
@@ -35,6 +39,12 @@ def read_labels(path: str | Path) -> Image:
     Raises `RegistrationError` as `read_image` does, and where the numbers are not whole.
     """
     return whole_numbers(read_stored(path), path)
+
+
+def read_grid(path: str | Path) -> Geometry:
+    """The grid of an image or a label map, whatever its voxels hold."""
+    stored = read_stored(path)
+    return Geometry(stored.data.shape[1:], stored.affine)
 
 
 def intensities(stored: Stored, path: str | Path) -> Image:
@@ -58,13 +68,15 @@ def whole_numbers(stored: Stored, path: str | Path) -> Image:
     return Image(torch.from_numpy(np.ascontiguousarray(data, dtype=kept)), stored.affine)
 
 
-def is_labels(stored: Stored, given: bool | None = None) -> tuple[bool, str]:
-    """Whether the voxels are labels, and by which evidence: "user" (`given`), "file" or "content", which is a guess."""
+def is_labels(stored: Stored, given: bool | None = None) -> tuple[bool, Evidence]:
+    """Whether the voxels are labels, and by which evidence."""
     if given is not None:
         return given, "user"
     if stored.says is not None:
         return stored.says, "file"
-    return looks_like_labels(stored.data), "content"
+    labels = looks_like_labels(stored.data)
+    whole = labels or (np.issubdtype(stored.data.dtype, np.integer) and not has_air(stored.data))
+    return labels, "content" if whole and stored.data.shape[0] == 1 else "values"
 
 
 def read_stored(path: str | Path) -> Stored:
@@ -129,8 +141,20 @@ def write_image(image: Image, path: str | Path, dtype: str = "float32", compress
     """Writes all channels with numpy's `dtype`, in the format that the extension names."""
     import SimpleITK as sitk
 
-    try:
+    with _told_where_it_fails(path):
         sitk.WriteImage(to_itk(image, dtype), str(path), useCompression=compress)
+
+
+def write_segmentation(image: Image, segments: tuple[Segment, ...], path: str | Path, dtype: str) -> None:
+    """Writes the layers of a segmentation with the names of its segments as .nrrd or .seg.nrrd, compressed."""
+    with _told_where_it_fails(path):
+        nrrd.write_segmentation(image, segments, path, dtype, compress=True)
+
+
+@contextmanager
+def _told_where_it_fails(path: str | Path) -> Iterator[None]:
+    try:
+        yield
     except RuntimeError:
         raise RegistrationError(
             f"{path} cannot be written: check folder, permission, disk space and extension."

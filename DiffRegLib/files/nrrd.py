@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from torch import Tensor
+
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.segments import Segment
+from DiffRegLib.image import Image, to_itk
 
 LONGEST = 1 << 20
 """Bytes of a header, at most."""
@@ -74,6 +77,44 @@ def check_space(fields: dict[str, str], path: str | Path) -> None:
             f"{path} lies in the space {space!r}, which does not say where the patient's sides are: save it as "
             "left-posterior-superior."
         )
+
+
+def write_segmentation(
+    image: Image, segments: tuple[Segment, ...], path: str | Path, dtype: str, compress: bool
+) -> None:
+    """Writes label maps (a channel a layer) with what names their segments, as Slicer's Segmentations read it."""
+    import SimpleITK as sitk
+
+    itk = to_itk(image, dtype)
+    for number, segment in enumerate(segments):
+        extent = _extent(image.data[segment.layer] == segment.value)
+        tags = {
+            **segment.tags,
+            "ID": segment.tags.get("ID", f"Segment_{number + 1}"),
+            "Name": segment.name,
+            "LabelValue": str(segment.value),
+            "Layer": str(segment.layer),
+            "Extent": " ".join(map(str, extent)),
+        }
+        for key, value in tags.items():
+            itk.SetMetaData(f"Segment{number}_{key}", value)
+    itk.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")
+    itk.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
+    itk.SetMetaData("Segmentation_SourceRepresentation", "Binary labelmap")
+    sitk.WriteImage(itk, str(path), useCompression=compress)
+    if image.channels > 1:
+        content = Path(path).read_bytes()
+        head, blank, body = content.partition(b"\n\n")
+        Path(path).write_bytes(head.replace(b"kinds: vector ", b"kinds: list ") + blank + body)
+
+
+def _extent(inside: Tensor) -> list[int]:
+    """First and last voxel along i, j, k of where a (D, H, W) mask is true; 0 -1 each where it is empty."""
+    found: list[int] = []
+    for axis in (2, 1, 0):
+        filled = inside.movedim(axis, 0).flatten(1).any(1).nonzero()
+        found += [int(filled[0]), int(filled[-1])] if len(filled) else [0, -1]
+    return found
 
 
 def segments(fields: dict[str, str]) -> tuple[Segment, ...]:

@@ -20,18 +20,16 @@ from DiffRegLib.files.stored import Stored
 from DiffRegLib.points.polydata import triangles, vertices
 from DiffRegLib.transforms import Transform, read_transform
 
-GUESSED = "content"
-
 
 @dataclass(frozen=True, eq=False)
 class Opened:
     """The content of a file in RAS mm, and what its header says.
 
-    content: an `Image` (float32 for "image", integers and a channel a layer for "labels"), a `PointCloud` ("points"), a
+    content: an `Image` (float32 for "image", integers and a channel a layer for "labels"), a `PointList` ("points"), a
         vtkPolyData ("surface"), a `Transform` (its `inverse` too, where a result holds both); None for what its reader
         takes by path ("xray", "geometry", "weights").
     dtype: of the voxels in the file, by which they are written back. segments: of a segmentation.
-    evidence: by which an image holds labels or not: "user", "file", or "content", a guess that has to be told.
+    evidence: by which an image holds labels or not.
     hounsfield: of an image, whether it has the air of a CT.
     """
 
@@ -40,10 +38,18 @@ class Opened:
     content: Any = None
     dtype: str = "float32"
     segments: tuple[Segment, ...] = ()
-    evidence: str = "file"
+    evidence: images.Evidence = "file"
     hounsfield: bool = False
     inverse: Transform | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def guess(self) -> str:
+        """What a person has to be told of an image whose file does not say what its whole numbers are, else ""."""
+        if self.evidence != "content":
+            return ""
+        what = "a label map" if self.kind == "labels" else "an image, linear between its voxels"
+        return f"{self.path} does not say whether its whole numbers are labels: by their look it is taken for {what}."
 
     def points(self) -> Tensor:
         """(N, 3) float64 RAS mm: those of a cloud, the vertices of a surface, the corners of the box of an image."""
@@ -51,7 +57,7 @@ class Opened:
             return self.content.corners()
         if self.kind == "surface":
             return torch.from_numpy(vertices(self.content))
-        return self.content.points.double()
+        return self.content.points[self.content.placed]
 
     def at(self, content: Any) -> Opened:
         """The same thing elsewhere, for instance warped."""
@@ -90,19 +96,19 @@ def _volume(path: str, given: bool | None) -> Opened:
 
 def _surface(path: str) -> Opened:
     """A mesh; a surface file without faces is a list of points."""
-    from DiffRegLib.files.points import read_cloud
+    from DiffRegLib.files.points import list_of_vertices
     from DiffRegLib.files.surfaces import read_polydata
 
     mesh = read_polydata(path)
     if len(triangles(mesh)):
         return Opened(path, "surface", mesh)
-    return Opened(path, "points", read_cloud(path))
+    return Opened(path, "points", list_of_vertices(mesh, path))
 
 
 def _points(path: str) -> Opened:
-    from DiffRegLib.files.points import read_any_points
+    from DiffRegLib.files.points import read_points
 
-    return Opened(path, "points", read_any_points(path))
+    return Opened(path, "points", read_points(path))
 
 
 def _transform(path: str) -> Opened:
@@ -127,17 +133,27 @@ def _voxel_type(stored: Stored) -> str:
 
 def write(thing: Opened, path: str | os.PathLike) -> None:
     """Writes it in the kind of its input, voxels in their type; `.nrrd` is not compressed, for whom speed counts."""
-    from DiffRegLib.files.points import write_cloud
+    from DiffRegLib.files.points import write_points
     from DiffRegLib.files.surfaces import write_polydata
 
-    if thing.kind in ("image", "labels"):
+    if thing.segments and suffix_of(path) in (".nrrd", ".nhdr"):
+        images.write_segmentation(thing.content, thing.segments, path, thing.dtype)
+    elif thing.kind in ("image", "labels"):
+        _check_layers(thing, path)
         images.write_image(thing.content, path, thing.dtype, compress=suffix_of(path) != ".nrrd")
     elif thing.kind == "surface":
         write_polydata(thing.content, path)
     elif thing.kind == "points":
-        write_cloud(thing.content, path)
+        write_points(thing.content, path)
     else:
         raise RegistrationError(f"{thing.path} is a {thing.kind} and cannot be written: give an image or points.")
+
+
+def _check_layers(thing: Opened, path: str | os.PathLike) -> None:
+    if thing.kind == "labels" and thing.content.channels > 1:
+        raise RegistrationError(
+            f"{path} cannot hold the overlapping segments of {thing.path}: name the output .seg.nrrd.", path=path
+        )
 
 
 def suffix_for(thing: Opened) -> str:

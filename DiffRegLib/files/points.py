@@ -1,4 +1,4 @@
-"""Reading and writing point clouds and landmarks; the suffix says which format."""
+"""Reading and writing lists of points, clouds and landmarks; the suffix says which format."""
 
 from __future__ import annotations
 
@@ -14,34 +14,56 @@ from DiffRegLib.files.kinds import SUFFIXES, split_key, suffix_of
 from DiffRegLib.points import polydata
 from DiffRegLib.points.cloud import PointCloud
 from DiffRegLib.points.extract import cloud_of
+from DiffRegLib.points.listed import PointList
 from DiffRegLib.points.options import CloudOptions
 
 
-def read_cloud(path: str | Path) -> PointCloud:
-    """The points of a .csv, .npz[:key], .mrk.json, .fcsv, .vtk, .vtp, .ply or .stl file, in RAS mm, checked.
+def read_points(path: str | Path) -> PointList:
+    """The points of a .csv, .npz[:key], .mrk.json, .fcsv, .vtk, .vtp, .ply or .stl file, in RAS mm, with their names.
 
     A .csv may bring weights (value) and labels (label), as may the point data `value` and `label` of a .vtp or .vtk;
     of a surface these are the vertices. Raises `RegistrationError` that names the file: missing, truncated, of another
-    format, without the right columns, or with points that `PointCloud.check` refuses.
+    format, without the right columns, without points, or with points that are not finite.
     """
-    path = _existing(path)
-    suffix = suffix_of(path)
-    if suffix == ".csv":
-        table = tables.read_csv(path)
-        cloud = _cloud(np.column_stack([table[c] for c in "xyz"]), table.get("value"), table.get("label"), str(path))
-    elif suffix in SUFFIXES["surface"]:
-        cloud = polydata.cloud_of_vertices(surfaces.read_polydata(path), str(path))
-    else:
-        cloud = PointCloud.plain(_listed_points(path))
-    return cloud.check(str(path))
+    suffix = suffix_of(_existing(path))
+    readers = {
+        ".csv": tables.read_csv,
+        ".npz": tables.read_npz,
+        ".mrk.json": markups.read_mrk_json,
+        ".fcsv": markups.read_fcsv,
+    }
+    listed = readers[suffix](path) if suffix in readers else list_of_vertices(surfaces.read_polydata(path), str(path))
+    if len(listed) == 0:
+        raise RegistrationError(f"{path} has no landmarks: give at least one.", path=path)
+    broken = int((~listed.points[listed.placed].isfinite().all(dim=1)).sum())
+    if broken:
+        raise RegistrationError(
+            f"{path} has NaN or infinite coordinates in {broken} of its points: remove them.", path=path
+        )
+    return listed
 
 
-def read_any_points(path: str | Path) -> PointCloud:
-    """The cloud of a file with weights and labels, or its mere points where these are no cloud: a few landmarks."""
-    try:
-        return read_cloud(path)
-    except RegistrationError:
-        return PointCloud.plain(read_landmarks(path))
+def list_of_vertices(mesh: object, name: str) -> PointList:
+    """The vertices of a vtkPolyData with the weights and labels of its point data."""
+    value, label = polydata.point_array(mesh, "value"), polydata.point_array(mesh, "label")
+    if label is not None and not np.array_equal(label, np.round(label)):
+        raise RegistrationError(f"{name} has labels that are not whole numbers: correct the array label.", path=name)
+    return PointList(
+        torch.from_numpy(polydata.vertices(mesh)),
+        weights=None if value is None else torch.from_numpy(value).float(),
+        labels=None if label is None else torch.from_numpy(label.astype(np.int64)),
+    )
+
+
+def read_cloud(path: str | Path) -> PointCloud:
+    """The cloud of any file that `read_points` reads, checked by `PointCloud.check`."""
+    return read_points(path).cloud().check(str(path))
+
+
+def read_landmarks(path: str | Path) -> Tensor:
+    """(N, 3) float64 RAS mm, the placed points in the order of the file: any format that `read_points` reads."""
+    listed = read_points(path)
+    return listed.points[listed.placed]
 
 
 def load_cloud(
@@ -54,76 +76,49 @@ def load_cloud(
     return cloud_of(open_file(path).content, options, within, seed, str(path))
 
 
-def read_points(path: str | Path) -> Tensor:
-    """(N, 3) float32 RAS mm of any file that `read_cloud` reads."""
-    return read_cloud(path).points
+def write_points(listed: PointList, path: str | Path) -> None:
+    """Writes points with what they carry: .csv in RAS mm, .mrk.json or .fcsv, or .vtp, .vtk, .ply for Slicer (LPS).
 
-
-def read_landmarks(path: str | Path) -> Tensor:
-    """(N, 3) float64 RAS mm, one or more landmarks in the order of the file: any format that `read_cloud` reads."""
-    path = _existing(path)
+    Names and descriptions go into the first three, weights and labels into .csv, .vtp and .vtk.
+    """
     suffix = suffix_of(path)
-    if suffix == ".csv":
-        table = tables.read_csv(path)
-        points = np.column_stack([table[c] for c in "xyz"])
-    elif suffix in SUFFIXES["surface"]:
-        points = polydata.vertices(surfaces.read_polydata(path))
+    writers = {".csv": tables.write_csv, ".mrk.json": markups.write_mrk_json, ".fcsv": markups.write_fcsv}
+    if suffix in writers:
+        writers[suffix](listed, path)
+    elif suffix in (".vtp", ".vtk", ".ply"):
+        surfaces.write_polydata(_as_polydata(listed), path)
     else:
-        points = _listed_points(path)
-    if len(points) == 0:
-        raise RegistrationError(f"{path} has no landmarks: give at least one.")
-    if not np.isfinite(points).all():
-        raise RegistrationError(f"{path} has NaN or infinite landmarks: remove them here and in the other list.")
-    return torch.from_numpy(np.ascontiguousarray(points))
+        raise RegistrationError(f"{path} cannot hold points: use .csv, .mrk.json, .fcsv, .vtp, .vtk or .ply.")
+
+
+def _as_polydata(listed: PointList) -> object:
+    kept = listed.select(listed.placed.nonzero()[:, 0])
+    arrays = {}
+    if kept.weights is not None:
+        arrays["value"] = kept.weights.numpy()
+    if kept.labels is not None:
+        arrays["label"] = kept.labels.numpy().astype(np.int32)
+    return polydata.from_points(kept.points.numpy(), arrays)
 
 
 def write_cloud(cloud: PointCloud, path: str | Path) -> None:
-    """Writes points, weights and labels: .csv in RAS mm, or .vtp, .vtk, .ply for Slicer (LPS, stated in the file)."""
-    points = cloud.points.detach().cpu().numpy().astype(np.float64)
-    values, labels = cloud.weights.detach().cpu().numpy(), cloud.values.cpu().numpy()
-    suffix = suffix_of(path)
-    if suffix == ".csv":
-        tables.write_csv(points, values, labels, path)
-    elif suffix in (".vtp", ".vtk", ".ply"):
-        surfaces.write_polydata(polydata.from_points(points, {"value": values, "label": labels.astype(np.int32)}), path)
-    elif suffix == ".mrk.json":
-        markups.write_mrk_json(points, path)
-    else:
-        raise RegistrationError(f"{path} cannot hold a point cloud: use .csv, .vtp, .vtk, .ply or .mrk.json.")
+    """Writes points, weights and labels, see `write_points`."""
+    points, weights = cloud.points.detach().cpu().double(), cloud.weights.detach().cpu()
+    write_points(PointList(points, weights=weights, labels=cloud.values.cpu()), path)
 
 
 def write_landmarks(points: Tensor, path: str | Path) -> None:
-    """Writes landmarks (N, 3) in RAS mm, in their order, as .mrk.json or .csv."""
-    array = points.detach().cpu().numpy().astype(np.float64)
-    suffix = suffix_of(path)
-    if suffix == ".mrk.json":
-        markups.write_mrk_json(array, path)
-    elif suffix == ".csv":
-        tables.write_csv(array, np.ones(len(array)), np.ones(len(array)), path)
-    else:
-        raise RegistrationError(f"{path} cannot hold landmarks: use .mrk.json or .csv.")
+    """Writes landmarks (N, 3) in RAS mm, in their order."""
+    write_points(PointList(points.detach().cpu().double()), path)
 
 
 def _existing(path: str | Path) -> str | Path:
     file = Path(split_key(path)[0])
     if not file.is_file():
-        raise RegistrationError(f"{file} does not exist or is a folder: check the path.")
+        raise RegistrationError(f"{file} does not exist or is a folder: check the path.", path=file)
     known = (*SUFFIXES["points"], *SUFFIXES["surface"])
     if suffix_of(path) not in known:
-        raise RegistrationError(f"{file} is no point file: use one of {', '.join(known)}.")
+        raise RegistrationError(f"{file} is no point file: use one of {', '.join(known)}.", path=file)
     if file.stat().st_size == 0:
-        raise RegistrationError(f"{file} is empty: save it again.")
+        raise RegistrationError(f"{file} is empty: save it again.", path=file)
     return path
-
-
-def _listed_points(path: str | Path) -> np.ndarray:
-    readers = {".npz": tables.read_npz, ".mrk.json": markups.read_mrk_json, ".fcsv": markups.read_fcsv}
-    return readers[suffix_of(path)](path)
-
-
-def _cloud(points: np.ndarray, value: np.ndarray | None, label: np.ndarray | None, name: str) -> PointCloud:
-    if label is None:
-        return PointCloud.plain(points, value)
-    if not np.array_equal(label, np.round(label)):
-        raise RegistrationError(f"{name} has labels that are not whole numbers: correct the column label.")
-    return PointCloud.labeled(points, label, value)

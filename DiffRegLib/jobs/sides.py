@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from DiffRegLib.files import Kind, Opened, open_file, write
+from DiffRegLib.files import Kind, Opened, open_file, write, write_cloud
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.points.polydata import vertices, with_vertices
@@ -46,7 +46,8 @@ def read_thing(path: str) -> Thing:
 def thing_of(opened: Opened) -> Thing:
     """What was opened, as it is carried."""
     labels = opened.kind == "labels"
-    return Thing(opened.path, "image" if labels else opened.kind, opened.content, labels, opened.dtype)
+    content = opened.content.cloud() if opened.kind == "points" else opened.content
+    return Thing(opened.path, "image" if labels else opened.kind, content, labels, opened.dtype)
 
 
 def carry(thing: Thing, pull: Transform, push: Transform | None, like: Geometry | Image | None) -> Thing:
@@ -70,7 +71,10 @@ def carry(thing: Thing, pull: Transform, push: Transform | None, like: Geometry 
 
 def write_thing(thing: Thing, path: Path) -> None:
     """Writes it; images with the type of their input, `.nrrd` without compression, for whom speed matters most."""
-    write(Opened(thing.path, thing.kind, thing.content, thing.dtype), path)
+    if thing.kind == "points":
+        write_cloud(thing.content, path)
+    else:
+        write(Opened(thing.path, thing.kind, thing.content, thing.dtype), path)
 
 
 def extension(thing: Thing) -> str:

@@ -9,9 +9,10 @@ from DiffRegLib.image import Image
 from DiffRegLib.options import validate
 from DiffRegLib.points.cloud import PointCloud
 from DiffRegLib.points.labels import cloud_from_labels
+from DiffRegLib.points.listed import PointList
 from DiffRegLib.points.lungs import AIR, lung_mask
 from DiffRegLib.points.options import CloudOptions
-from DiffRegLib.points.polydata import cloud_of_vertices
+from DiffRegLib.points.polydata import vertices
 from DiffRegLib.points.surfaces import cloud_from_surface
 from DiffRegLib.points.vessels import cloud_from_vessels
 
@@ -19,7 +20,7 @@ SHARE_OF_AIR = 0.005
 
 
 def cloud_of(
-    content: Image | PointCloud | Any,
+    content: Image | PointList | PointCloud | Any,
     options: CloudOptions | None = None,
     mask: Image | None = None,
     seed: int = 0,
@@ -33,10 +34,12 @@ def cloud_of(
     options = validate(options or CloudOptions())
     if isinstance(content, Image):
         return _of_image(content, options, mask, seed, name).check(name)
+    if isinstance(content, PointList):
+        content = content.cloud()
     points = isinstance(content, PointCloud)
     feature = options.feature
     if feature == "points" or (feature == "auto" and points):
-        return (content if points else cloud_of_vertices(content)).check(name)
+        return (content if points else PointCloud.plain(vertices(content))).check(name)
     if feature in ("auto", "surface") and not points:
         return cloud_from_surface(content, options.points, seed, name).check(name)
     raise RegistrationError(

@@ -25,10 +25,11 @@ def cloud_from_labels(
 ) -> PointCloud:
     """At most `points_per_label` points on the border of every label, one channel a label.
 
-    image: (1, D, H, W) whole numbers, 0 is background; labels: the values to take, all by default. A point lies where
-    the smoothed one-hot map of its label is one half, to a fraction of a voxel; where the image cuts a label there is
-    no border and there are no points. The weight is the area (mm^2) that a point stands for, divided by its mean in
-    the channel. Raises `RegistrationError` for a map without labels and for a label that is not in it.
+    image: (C, D, H, W) whole numbers, 0 is background, a channel a layer where structures overlap; labels: the values
+    to take, all by default. A point lies where the smoothed one-hot map of its label is one half, to a fraction of a
+    voxel; where the image cuts a label there is no border and there are no points. The weight is the area (mm^2) that
+    a point stands for, divided by its mean in the channel. Raises `RegistrationError` for a map without labels and
+    for a label that is not in it.
     """
     wanted = _wanted_labels(image, labels, name)
     parts = []
@@ -48,7 +49,7 @@ def border_elements(image: Image, value: int) -> tuple[Tensor, Tensor]:
     The area of a voxel is the length of the gradient of the smoothed one-hot map times the voxel's volume: by the
     coarea formula these sum to the area of the border.
     """
-    inside = image.data[0] == value
+    inside = (image.data == value).any(0)
     box, start = _box(inside, margin=4)
     # beyond the image the label goes on as at its border, so that a cut is not taken for a surface
     share = _smoothed(pad(inside[box][None].float(), [4] * 6, mode="replicate")[0])
@@ -69,10 +70,11 @@ def border_elements(image: Image, value: int) -> tuple[Tensor, Tensor]:
 
 
 def _wanted_labels(image: Image, labels: tuple[int, ...] | None, name: str) -> tuple[int, ...]:
-    if image.channels != 1 or not bool((image.data == image.data.round()).all()):
-        raise RegistrationError(f"{name} is no label map (several channels or broken numbers): give whole numbers.")
-    if float(image.data.min()) < 0:
-        raise RegistrationError(f"{name} has negative values, so it is no label map: give whole numbers from 0.")
+    if image.data.is_floating_point():
+        if image.channels != 1 or not bool((image.data == image.data.round()).all()):
+            raise RegistrationError(f"{name} is no label map (several channels or broken numbers): give whole numbers.")
+        if float(image.data.min()) < 0:
+            raise RegistrationError(f"{name} has negative values, so it is no label map: give whole numbers from 0.")
     present = tuple(int(v) for v in torch.unique(image.data).tolist() if v != 0)
     if not present:
         raise RegistrationError(f"{name} has no labels, all its voxels are 0: give a label map with structures.")

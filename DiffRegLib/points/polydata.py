@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from DiffRegLib.errors import RegistrationError
-from DiffRegLib.points.cloud import PointCloud
-
 
 def vertices(polydata: Any) -> np.ndarray:
     """(N, 3) float64: the points of a vtkPolyData."""
@@ -76,13 +73,3 @@ def point_array(polydata: Any, name: str) -> np.ndarray | None:
     if array is None or array.GetNumberOfComponents() != 1:
         return None
     return vtk_to_numpy(array).astype(np.float64)
-
-
-def cloud_of_vertices(polydata: Any, name: str = "the surface") -> PointCloud:
-    """The vertices as a cloud, with the weights and labels of the point arrays `value` and `label`, if any."""
-    value, label = point_array(polydata, "value"), point_array(polydata, "label")
-    if label is None:
-        return PointCloud.plain(vertices(polydata), value)
-    if not np.array_equal(label, np.round(label)):
-        raise RegistrationError(f"{name} has labels that are not whole numbers: correct the array label.")
-    return PointCloud.labeled(vertices(polydata), label, value)

@@ -14,6 +14,10 @@ POINTS = np.random.default_rng(0).normal(0, 40, (30, 3))
 LPS = np.array([-1.0, -1.0, 1.0])
 
 
+def points_of(path):
+    return read_points(path).points
+
+
 def labeled_cloud() -> PointCloud:
     return PointCloud.labeled(POINTS, [2, 7, 9] * 10, np.linspace(0.5, 2.0, 30))
 
@@ -33,7 +37,7 @@ def test_points_weights_and_labels_survive_the_file(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".ply", ".mrk.json"])
 def test_points_survive_formats_without_labels(tmp_path, suffix):
     write_cloud(labeled_cloud(), tmp_path / f"c{suffix}")
-    np.testing.assert_allclose(read_points(tmp_path / f"c{suffix}"), POINTS, atol=2e-5)
+    np.testing.assert_allclose(points_of(tmp_path / f"c{suffix}"), POINTS, atol=2e-5)
 
 
 def test_csv_is_in_ras_mm_with_the_promised_columns(tmp_path):
@@ -61,15 +65,15 @@ def test_tables_of_other_programs_are_understood(tmp_path, text):
     ]
     (tmp_path / "t.csv").write_text("".join(every_row), encoding="utf-8")
 
-    np.testing.assert_allclose(read_points(tmp_path / "t.csv"), POINTS, atol=1e-4)
+    np.testing.assert_allclose(points_of(tmp_path / "t.csv"), POINTS, atol=1e-4)
 
 
 def test_npz_takes_the_named_array_or_the_only_one(tmp_path):
     np.savez(tmp_path / "one.npz", cloud=POINTS, ids=np.arange(30))
     np.savez(tmp_path / "two.npz", insp=POINTS, exp=POINTS + 5)
 
-    np.testing.assert_allclose(read_points(tmp_path / "one.npz"), POINTS, atol=1e-5)
-    np.testing.assert_allclose(read_points(f"{tmp_path / 'two.npz'}:exp"), POINTS + 5, atol=1e-5)
+    np.testing.assert_allclose(points_of(tmp_path / "one.npz"), POINTS, atol=1e-5)
+    np.testing.assert_allclose(points_of(f"{tmp_path / 'two.npz'}:exp"), POINTS + 5, atol=1e-5)
     with pytest.raises(RegistrationError, match="two.npz holds several arrays: .*two.npz:insp, two.npz:exp"):
         read_cloud(tmp_path / "two.npz")
     with pytest.raises(RegistrationError, match="has no array 'lung': .*two.npz:insp"):
@@ -150,7 +154,7 @@ def test_landmarks_keep_their_order_and_may_be_few(tmp_path):
         ("a.csv", "", "is empty"),
         ("a.csv", "# nothing\n", "is empty"),
         ("a.csv", "x,y,z,label\n" + "1,2,3,0.5\n" * 12, "not whole numbers"),
-        ("a.csv", b"\xff\xfe\x00\x01" * 9, "cannot be read"),
+        ("a.csv", b"\xff\xfe\x00\x01" * 9, "has a heading and no lines"),
         ("a.npz", b"PK\x03\x04 cut", "is truncated"),
         ("a.npz", b"not a zip", "is truncated"),
         ("a.mrk.json", '{"markups": [{"controlPoints": [', "is truncated"),
@@ -158,7 +162,7 @@ def test_landmarks_keep_their_order_and_may_be_few(tmp_path):
         ("a.mrk.json", '{"markups": [{"coordinateUnits": "m", "controlPoints": []}]}', "states the unit m"),
         ("a.mrk.json", '{"markups": []}', "no placed control points"),
         ("a.fcsv", "# version\n1,2\n", "is truncated"),
-        ("a.fcsv", "# version\n", "has no points"),
+        ("a.fcsv", "# version\n", "no placed control points"),
         ("a.fcsv", "# CoordinateSystem = IJK\n1,1,2,3\n", "coordinate system 'IJK'"),
         ("a.txt", "1 2 3\n", "is no point file"),
     ],
@@ -180,5 +184,5 @@ def test_missing_files_and_unwritable_places_are_refused(tmp_path):
     for name in ("c.csv", "c.vtp", "c.mrk.json"):
         with pytest.raises(RegistrationError, match="cannot be written"):
             write_cloud(labeled_cloud(), tmp_path / "no" / "folder" / name)
-    with pytest.raises(RegistrationError, match="cannot hold a point cloud"):
+    with pytest.raises(RegistrationError, match="cannot hold points"):
         write_cloud(labeled_cloud(), tmp_path / "c.txt")
