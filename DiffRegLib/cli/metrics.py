@@ -57,6 +57,8 @@ def show_metrics(title: str, metrics: Mapping[str, Any]) -> None:
     """Prints the measures that there are, before and after."""
     rows = [*_landmarks(metrics), *_dice(metrics), *_folds(metrics), *_single(metrics)]
     table(title, ("", "before", "after"), rows)
+    for note in metrics.get("notes", ()):
+        print(note)
 
 
 def _landmarks(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:

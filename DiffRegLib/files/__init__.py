@@ -14,6 +14,7 @@ _HOMES = {
     "frame": "carrying",
     "around": "carrying",
     "matched_labels": "structures",
+    "renumbered": "structures",
     "Segment": "segments",
     "load_cloud": "points",
     "read_cloud": "points",

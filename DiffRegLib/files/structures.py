@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -54,6 +54,22 @@ def matched_labels(fixed: Opened, moving: Opened) -> LabelMaps:
         )
     names = {s.value: s.name for side in (moving, fixed) for s in side.segments}
     return LabelMaps(fixed.content, moving.content, names, "number", lone)
+
+
+def renumbered(fixed: Opened, moving: Opened) -> tuple[Opened, Opened]:
+    """Both label maps with common numbers and the segments that carry them, see `matched_labels`, to be registered."""
+    maps = matched_labels(fixed, moving)
+    number = {name: value for value, name in maps.names.items()}
+
+    def with_numbers(side: Opened, image: Image) -> Opened:
+        if maps.by == "number":
+            return side
+        twin = len(fixed.segments) == len(moving.segments) == 1
+        named = [number[fixed.segments[0].name if twin else s.name] for s in side.segments]
+        segments = tuple(replace(s, value=value) for s, value in zip(side.segments, named))
+        return replace(side, content=image, segments=segments, dtype="int32")
+
+    return with_numbers(fixed, maps.fixed), with_numbers(moving, maps.moving)
 
 
 def _by_name(fixed: Opened, moving: Opened) -> LabelMaps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from DiffRegLib.errors import RegistrationError
@@ -11,6 +12,10 @@ from DiffRegLib.methods.method import ByPath, Input, Method
 
 if TYPE_CHECKING:
     from DiffRegLib.files import Opened
+
+SIDES = ("fixed", "moving")
+MOST_UNEQUAL = 100.0
+"""Times one side may be as wide as the other: a part and its whole stay below it, meters and mm lie above."""
 
 
 def open_inputs(job: Job, method: Method) -> dict[str, Any]:
@@ -41,17 +46,48 @@ def _open(path: str, entry: Input) -> Opened | ByPath:
     return open_file(path, entry.kinds)
 
 
-def _check_pairs(opened: dict[str, Any]) -> None:
-    """Landmarks and labels are measured on both sides, and landmarks correspond row by row."""
+def matched(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs as a method takes them: landmarks in the order of their pairs, segments of one name with one number.
+
+    Raises RegistrationError for landmarks and segmentations that cannot be matched, and for sides in unequal units.
+    """
+    found = dict(inputs)
+    first, second = (inputs.get(f"{side}_landmarks") for side in SIDES)
+    if first is not None and second is not None:
+        from DiffRegLib.points.listed import PointList, paired
+
+        pairs = paired(first.content, second.content, (first.path, second.path))
+        found["fixed_landmarks"] = first.at(PointList(pairs.fixed, pairs.names))
+        found["moving_landmarks"] = second.at(PointList(pairs.moving, pairs.names))
+    both = [inputs[side] for side in SIDES if side in inputs]
+    if len(both) == 2:
+        _check_units(*both)
+        if all(side.kind == "labels" and side.segments for side in both):
+            from DiffRegLib.files import renumbered
+
+            found |= zip(SIDES, renumbered(*both))
+    return found
+
+
+def _check_units(fixed: Opened, moving: Opened) -> None:
+    """Raises RegistrationError where one side is a thousand times as large as the other: meters against mm."""
+    widths = [float((points.amax(0) - points.amin(0)).max()) for points in (fixed.points(), moving.points())]
+    if max(widths) > MOST_UNEQUAL * min(widths) > 0:
+        small = fixed if widths[0] < widths[1] else moving
+        raise RegistrationError(
+            f"{fixed.path} is {widths[0]:.3g} mm wide and {moving.path} {widths[1]:.3g} mm, as if {small.path} were in "
+            "meters: convert it to mm.",
+            path=small.path,
+        )
+
+
+def _check_pairs(opened: Mapping[str, Any]) -> None:
+    """Landmarks and labels are measured on both sides."""
     for kind in ("landmarks", "labels"):
-        pair = [opened.get(f"{side}_{kind}") for side in ("fixed", "moving")]
+        pair = [opened.get(f"{side}_{kind}") for side in SIDES]
         given = [thing for thing in pair if thing is not None]
         if len(given) == 1:
             raise RegistrationError(
                 f"{given[0].path} has no counterpart: give the {kind} of the fixed and of the moving side.",
                 path=given[0].path,
             )
-        if len(given) == 2 and kind == "landmarks":
-            from DiffRegLib.jobs.measures import check_landmarks
-
-            check_landmarks(*((thing.points(), thing.path) for thing in pair))

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from DiffRegLib.files import write_image
+from DiffRegLib.files import Opened, carry, frame, matched_labels, suffix_for, write, write_image
 from DiffRegLib.jobs.job import INVERSE, METRICS, OVERVIEW, TRANSFORM
-from DiffRegLib.jobs.measures import manageable
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
-from DiffRegLib.jobs.sides import Thing, carry, extension, frame, thing_of, write_thing
+from DiffRegLib.points.listed import Pairs, paired
 from DiffRegLib.review.pictures import overview
 from DiffRegLib.review.report import measure
 from DiffRegLib.transforms import write_transform
 
 if TYPE_CHECKING:
+    from DiffRegLib.files.structures import LabelMaps
     from DiffRegLib.methods.registration import Registration
 
 SIDES = ("fixed", "moving")
@@ -43,62 +43,65 @@ def write_result(
     """
     write_transform(registration.transform, folder / TRANSFORM)
     write_transform(registration.inverse, folder / INVERSE)
-    pair = tuple(thing_of(inputs[side]) for side in SIDES) if all(side in inputs for side in SIDES) else None
-    landmarks, labels = _given(inputs, "landmarks"), _given(inputs, "labels")
-    landmarks = None if landmarks is None else tuple(side.points() for side in landmarks)
-    labels = None if labels is None else tuple(side.content for side in labels)
+    pair = tuple(inputs[side] for side in SIDES) if all(side in inputs for side in SIDES) else None
     metrics: dict[str, Any] = {}
+    pairs = _landmarks(inputs)
     if pair is not None:
         report(0.92, "Warping the input.")
         _write_warped(folder, registration, pair, output)
         report(0.95, "Measuring.")
-        metrics = _measures(registration, pair, landmarks, labels)
+        metrics = _measures(registration, pair, pairs, _labels(inputs))
     if registration.support is not None:
         write_image(registration.support.distance, folder / SUPPORT)
     write_metrics(folder / METRICS, {**metrics, **registration.metrics, **_facts(registration)})
     if pair is not None and output.overview and not (folder / OVERVIEW).exists():
         report(0.97, "Drawing the overview.")
-        _draw(folder / OVERVIEW, registration, pair, landmarks)
+        _draw(folder / OVERVIEW, registration, pair, None if pairs is None else (pairs.fixed, pairs.moving))
 
 
-def _given(inputs: Mapping[str, Any], kind: str) -> tuple[Any, Any] | None:
-    found = tuple(inputs.get(f"{side}_{kind}") for side in SIDES)
-    return None if None in found else found
+def _landmarks(inputs: Mapping[str, Any]) -> Pairs | None:
+    """The landmarks of both sides, matched."""
+    found = [inputs.get(f"{side}_landmarks") for side in SIDES]
+    return None if None in found else paired(*(side.content for side in found), tuple(side.path for side in found))
 
 
-def _write_warped(folder: Path, registration: Registration, pair: tuple[Thing, Thing], output: OutputOptions) -> None:
+def _labels(inputs: Mapping[str, Any]) -> LabelMaps | None:
+    """The label maps of both sides, matched: those for the measures, or the sides themselves where they are labels."""
+    for names in (("fixed_labels", "moving_labels"), SIDES):
+        found = [inputs.get(name) for name in names]
+        if None not in found and all(side.kind == "labels" for side in found):
+            return matched_labels(*found)
+    return None
+
+
+def _write_warped(folder: Path, registration: Registration, pair: tuple[Opened, Opened], output: OutputOptions) -> None:
     fixed, moving = pair
     transform, inverse = registration.transform, registration.inverse
-    warped_moving = carry(moving, transform, inverse, frame(fixed, moving))
-    write_thing(warped_moving, folder / f"warped_moving{extension(moving)}")
+    write(carry(moving, transform, inverse, frame(fixed, moving)), folder / f"warped_moving{suffix_for(moving)}")
     if output.warped_fixed:
-        warped_fixed = carry(fixed, inverse, transform, frame(moving, fixed))
-        write_thing(warped_fixed, folder / f"warped_fixed{extension(fixed)}")
+        write(carry(fixed, inverse, transform, frame(moving, fixed)), folder / f"warped_fixed{suffix_for(fixed)}")
 
 
 def _measures(
-    registration: Registration,
-    pair: tuple[Thing, Thing],
-    landmarks: tuple[Tensor, Tensor] | None,
-    labels: tuple[Any, Any] | None,
+    registration: Registration, pair: tuple[Opened, Opened], pairs: Pairs | None, labels: LabelMaps | None
 ) -> dict[str, Any]:
-    fixed, moving = pair
-    if labels is None and fixed.is_labels and moving.is_labels:
-        labels = (fixed.content, moving.content)
-    return measure(registration.transform, manageable(frame(fixed, moving)), landmarks, labels).to_dict()
+    maps, names = ((labels.fixed, labels.moving), labels.names) if labels else (None, None)
+    found = measure(registration.transform, frame(*pair), pairs, maps, names=names).to_dict()
+    notes = [side.guess for side in pair] + [known.note for known in (pairs, labels) if known]
+    return {**found, "notes": [note for note in notes if note]}
 
 
 def _draw(
-    path: Path, registration: Registration, pair: tuple[Thing, Thing], landmarks: tuple[Tensor, Tensor] | None
+    path: Path, registration: Registration, pair: tuple[Opened, Opened], landmarks: tuple[Tensor, Tensor] | None
 ) -> None:
     fixed, moving = pair
-    images = fixed.kind == moving.kind == "image" and fixed.is_labels == moving.is_labels
+    images = fixed.kind == moving.kind and fixed.kind in ("image", "labels")
     clouds = registration.clouds or tuple(side.points() for side in pair)
     overview(
         path,
         registration.transform,
         *((fixed.content, moving.content) if images else clouds),
-        labels=images and fixed.is_labels,
+        labels=images and fixed.kind == "labels",
         title=f"{Path(moving.path).name} onto {Path(fixed.path).name}",
         landmarks=landmarks,
         trace=registration.trace,

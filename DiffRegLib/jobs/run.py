@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.jobs.inputs import open_inputs
+from DiffRegLib.jobs.inputs import matched, open_inputs
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
@@ -28,7 +28,7 @@ def run(job: Job, folder: Path, report: Reporter) -> dict[str, Any]:
     chosen = method(job.method)
     options, output = _options(job, chosen), from_dict(OutputOptions, job.options.get(OUTPUT, {}))
     inputs = open_inputs(job, chosen)
-    registration = chosen.load()(inputs, options, folder, Part(report, OPENED, REGISTERED))
+    registration = chosen.load()(matched(inputs), options, folder, Part(report, OPENED, REGISTERED))
     report(REGISTERED, "Writing the result.")
     from DiffRegLib.jobs.result import write_result
 

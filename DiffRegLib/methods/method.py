@@ -100,7 +100,7 @@ def pair_inputs(kinds: tuple[str, ...], help: str, masks: bool = False) -> tuple
     found = [
         Input("fixed", kinds, f"what stays: {help}"),
         Input("moving", kinds, "what is brought onto it: one of the same"),
-        Input("initial", ("transform", "image"), "transform (fixed -> moving) to start from (.h5 .tfm .nii.gz)", False),
+        Input("initial", ("transform",), "transform (fixed -> moving) to start from (.h5 .tfm .nii.gz)", False),
         *(Input(f"{s}_landmarks", ("points",), f"{landmarks} {of}", False, group=measured) for s, of in both),
         *(
             Input(f"{s}_labels", ("labels",), f"label map for the Dice overlap {of}", False, group=measured)

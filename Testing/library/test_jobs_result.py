@@ -10,6 +10,8 @@ import torch
 
 from DiffRegLib.files import (
     Opened,
+    carry,
+    frame,
     open_file,
     read_cloud,
     read_image,
@@ -22,9 +24,9 @@ from DiffRegLib.image import Geometry, Image
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.result import write_result
-from DiffRegLib.jobs.sides import carry, frame, thing_of
 from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
 from DiffRegLib.points import PointCloud
+from DiffRegLib.points.listed import PointList
 from DiffRegLib.points.polydata import vertices
 from DiffRegLib.transforms import Affine, rigid
 
@@ -43,7 +45,7 @@ def write(folder, things, clouds=None, landmarks=None, output=OutputOptions()): 
     clouds = clouds or tuple(PointCloud.plain(t.points() + 0.1 * torch.rand(len(t.points()), 3)) for t in things)
     inputs = dict(zip(("fixed", "moving"), things))
     if landmarks:
-        points = (Opened("landmarks.csv", "points", PointCloud.plain(side)) for side in landmarks)
+        points = (Opened("landmarks.csv", "points", PointList(side)) for side in landmarks)
         inputs |= dict(zip(("fixed_landmarks", "moving_landmarks"), points))
     report = Reporter(folder.parent / "progress.jsonl", io.StringIO())
     write_result(folder, known(clouds), inputs, report, output)
@@ -101,7 +103,7 @@ def test_intensities_keep_their_type_and_their_background(tmp_path):
     thing = open_file(str(tmp_path / "ct.nii.gz"))
     assert thing.kind == "image" and thing.dtype == "int16"
     far = Affine.translation(torch.tensor([500.0, 0.0, 0.0]))
-    assert set(carry(thing_of(thing), far, None, geometry).content.data.unique().tolist()) == {-1000.0}
+    assert set(carry(thing, far, None, geometry).content.data.unique().tolist()) == {-1000.0}
 
 
 def test_clouds_and_landmarks(tmp_path):
@@ -112,7 +114,7 @@ def test_clouds_and_landmarks(tmp_path):
     write_cloud(PointCloud.labeled(MOTION(points), labels), tmp_path / "moving.csv")
     things = tuple(open_file(str(tmp_path / f"{side}.csv")) for side in ("fixed", "moving"))
     landmarks = (points[:7].double(), MOTION(points[:7].double()))
-    metrics = write(tmp_path / "result", things, tuple(t.content for t in things), landmarks)
+    metrics = write(tmp_path / "result", things, tuple(t.content.cloud() for t in things), landmarks)
     assert metrics["landmarks"]["count"] == 7
     assert metrics["landmarks"]["after_mm"]["max"] < 1e-4 < metrics["landmarks"]["before_mm"]["mean"]
     assert metrics["trace"][2]["iteration"] == 2 and metrics["seconds"] == 1.5
@@ -145,7 +147,7 @@ def test_surface_with_image_on_the_other_side(maps, tmp_path):
 def test_frame_of_huge_clouds_stays_small(tmp_path):
     write_cloud(PointCloud.plain(1000 * torch.randn(50, 3)), tmp_path / "cloud.csv")
     cloud = open_file(str(tmp_path / "cloud.csv"))
-    assert float(frame(thing_of(cloud), thing_of(cloud)).size.prod()) < 2**24 * 1.05
+    assert float(frame(cloud, cloud).size.prod()) < 2**24 * 1.05
 
 
 def test_a_panel_takes_less(tmp_path):
