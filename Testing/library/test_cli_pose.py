@@ -149,6 +149,12 @@ def test_pose_writes_the_transform_the_facts_and_the_picture(scene, tmp_path, ca
     _, told, _ = said(capsys, "info", out)
     assert "projective registration" in told and printed[printed.index("Pose in") :] in told
     assert (out / "overview.png").stat().st_size > 20_000
+    np.savetxt(tmp_path / "points.csv", points, delimiter=",", header="x,y,z", comments="")
+    assert said(capsys, "warp", tmp_path / "points.csv", out, "-o", tmp_path / "there.csv", "--inverse")[0] == 0
+    there = np.loadtxt(tmp_path / "there.csv", delimiter=",", skiprows=1)[:, :3]
+    np.testing.assert_allclose(there, found(points).numpy(), atol=1e-3)
+    code, measured, _ = said(capsys, "evaluate", out, "--like", scene / "ct.nii.gz", "--json")
+    assert code == 0 and json.loads(measured)["folded_percent"] == 0
 
 
 def test_two_views_start_from_a_file_and_from_landmarks(in_process, scene, tmp_path, capsys):
