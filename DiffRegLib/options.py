@@ -26,6 +26,11 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def threshold(value: Any, help: str, origin: str) -> Any:
+    """A dataclass field that no user turns: what it decides, and where the number comes from."""
+    return dataclasses.field(default=value, metadata={"help": help, "origin": origin})
+
+
 @dataclasses.dataclass(frozen=True)
 class OptionField:
     """What a widget or a flag needs to know of one option."""

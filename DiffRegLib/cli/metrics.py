@@ -55,7 +55,7 @@ def _known(value: float | None) -> str:
 
 def show_metrics(title: str, metrics: Mapping[str, Any]) -> None:
     """Prints the measures that there are, before and after."""
-    rows = [*_landmarks(metrics), *_dice(metrics), *_folds(metrics), *_single(metrics)]
+    rows = [*_landmarks(metrics), *_dice(metrics), *_folds(metrics), *_single(metrics), *_supported(metrics)]
     table(title, ("", "before", "after"), rows)
     for note in metrics.get("notes", ()):
         print(note)
@@ -120,6 +120,19 @@ def _folds(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     spacing = " x ".join(f"{s:.3g}" for s in counted["spacing_mm"]) if counted else ""
     where = f", of {counted['points']} points every {spacing} mm" if counted else ""
     return [(f"folded voxels [%]{where}", "", f"{metrics['folded_percent']:.3f}")]
+
+
+def _supported(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    found = metrics.get("support")
+    if found is None:
+        return []
+    return [
+        (
+            f"within {found['reach_mm']:g} mm of data; beyond, the field {found['outside']} [%]",
+            "",
+            f"{found['percent']:.1f}",
+        )
+    ]
 
 
 def _single(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -22,7 +22,8 @@ from DiffRegLib.transforms import write_transform
 
 if TYPE_CHECKING:
     from DiffRegLib.files.structures import LabelMaps
-    from DiffRegLib.methods.registration import Registration
+    from DiffRegLib.geometry import Geometry
+    from DiffRegLib.methods.registration import Registration, Support
 
 SIDES = ("fixed", "moving")
 SUPPORT = "support.nii.gz"
@@ -38,8 +39,9 @@ def write_result(
 ) -> None:
     """Writes transform.h5, inverse.h5 and metrics.json into `folder`, and support.nii.gz where the method knows it.
 
-    Of a pair also warped_moving.*, and as `output` wishes warped_fixed.* and overview.png, unless the method has drawn
-    one. inputs: the opened inputs by role; two label maps that were registered count as labels themselves.
+    Of a pair also warped_moving.*, support.nii.gz where the method knows it, and as `output` wishes warped_fixed.* and
+    overview.png, unless the method has drawn one. inputs: the opened inputs by role; two label maps that were
+    registered count as labels themselves.
     """
     write_transform(registration.transform, folder / TRANSFORM)
     write_transform(registration.inverse, folder / INVERSE)
@@ -51,8 +53,9 @@ def write_result(
         _write_warped(folder, registration, pair, output)
         report(0.95, "Measuring.")
         metrics = _measures(registration, pair, pairs, _labels(inputs))
-    if registration.support is not None:
-        write_image(registration.support.distance, folder / SUPPORT)
+        if registration.support is not None:
+            metrics["support"] = _support(registration.support, frame(*pair))
+            write_image(registration.support.distance, folder / SUPPORT)
     write_metrics(folder / METRICS, {**metrics, **registration.metrics, **_facts(registration)})
     if pair is not None and output.overview and not (folder / OVERVIEW).exists():
         report(0.97, "Drawing the overview.")
@@ -91,6 +94,13 @@ def _measures(
     return {**found, "notes": [note for note in notes if note]}
 
 
+def _support(support: Support, geometry: Geometry) -> dict[str, Any]:
+    """How much of the fixed image lies within reach of data, on a grid of some 65,000 places."""
+    coarse = geometry.resized((float(geometry.size.prod() * geometry.spacing.prod()) / 2**16) ** (1 / 3))
+    share = float(support.covers(coarse.grid()).double().mean())
+    return {"reach_mm": support.reach, "percent": round(100 * share, 1), "outside": support.outside}
+
+
 def _draw(
     path: Path, registration: Registration, pair: tuple[Opened, Opened], landmarks: tuple[Tensor, Tensor] | None
 ) -> None:
@@ -105,6 +115,7 @@ def _draw(
         title=f"{Path(moving.path).name} onto {Path(fixed.path).name}",
         landmarks=landmarks,
         trace=registration.trace,
+        support=registration.support,
     )
 
 
@@ -123,10 +134,8 @@ def _finite(value: Any) -> Any:
 
 
 def _facts(registration: Registration) -> dict[str, Any]:
-    provenance, support = registration.provenance, registration.support
-    known = {} if support is None else {"support": {"reach_mm": support.reach, "outside": support.outside}}
+    provenance = registration.provenance
     return {
-        **known,
         "inverse_residual_mm": registration.inverse_residual_mm,
         "seconds": provenance.seconds,
         "peak_memory_mb": provenance.peak_memory_mb,

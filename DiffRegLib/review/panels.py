@@ -119,6 +119,19 @@ def draw_volume_change(axes: Any, box: Box, view: View, transform: Transform) ->
     bar.set_ticks(ticks, labels=[f"{2**t:.2f}" for t in ticks])
 
 
+def draw_veil(axes: Any, box: Box, view: View, support: Any) -> None:
+    """A dark veil and a dotted line where the field is no longer driven by data; nothing without `support`."""
+    if support is None:
+        return
+    covered = support.covers(box.plane(view, pixels=200)).numpy()
+    paint = np.zeros((*covered.shape, 4))
+    paint[~covered] = (0, 0, 0, 0.4)
+    axes.imshow(paint, origin="lower", extent=box.extent(view), interpolation="nearest")
+    if covered.any() and not covered.all():
+        outline = {"colors": "white", "linewidths": 0.8, "linestyles": "dotted"}
+        axes.contour(covered.astype(float), levels=[0.5], extent=box.extent(view), origin="lower", **outline)
+
+
 def _determinant(transform: Transform, points: Tensor, step: float = 1.0) -> Tensor:
     """det(dT/dx) by central differences over 2 mm."""
     columns = []
@@ -130,7 +143,7 @@ def _determinant(transform: Transform, points: Tensor, step: float = 1.0) -> Ten
 
 
 def draw_trace(axes: Any, trace: Sequence[Any]) -> None:
-    """Similarity and regularization over the iterations (rows of `TraceRow`); a line where a level begins."""
+    """Similarity and regularization over the iterations (rows of `TraceRow`); a line where a stage or level begins."""
     axes.set_title("optimization", fontsize=10)
     if not trace:
         axes.text(0.5, 0.5, "no iterations recorded", ha="center", va="center", color="0.4", transform=axes.transAxes)
@@ -141,7 +154,7 @@ def draw_trace(axes: Any, trace: Sequence[Any]) -> None:
     if any(regularization):
         axes.plot(regularization, color="#e07b00", lw=1.2, label="regularization")
     for index in range(1, len(trace)):
-        if trace[index].level != trace[index - 1].level:
+        if (trace[index].stage, trace[index].level) != (trace[index - 1].stage, trace[index - 1].level):
             axes.axvline(index, color="0.75", lw=0.9, ls="--")
     axes.set_xlabel("iteration (dashed: next level)", fontsize=9)
     axes.tick_params(labelsize=8)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.review.metrics import target_registration_error
-from DiffRegLib.review.panels import draw_displacement, draw_grid, draw_trace, draw_volume_change, frame
+from DiffRegLib.review.panels import draw_displacement, draw_grid, draw_trace, draw_veil, draw_volume_change, frame
 from DiffRegLib.review.subjects import FIXED, IDENTITY, MOVING, CloudPair, Pair, pair_of, show
 from DiffRegLib.review.views import CORONAL, VIEWS, Box
 from DiffRegLib.transforms import Transform
@@ -39,6 +39,7 @@ def overview_figure(
     note: str = "",
     landmarks: tuple[Tensor, Tensor] | None = None,
     trace: Sequence[Any] = (),
+    support: Any = None,
 ) -> Any:
     """A matplotlib `Figure`; nothing of pyplot is touched.
 
@@ -46,7 +47,7 @@ def overview_figure(
     clouds (`PointCloud` or (N, 3) RAS mm). Images are blended in the fixed frame; clouds are shown in the moving frame,
     the fixed points where they come to lie. landmarks: fixed and moving (L, 3); their mean error stands in the heading,
     followed by `note`. trace: rows of `TraceRow`. The cuts pass where both sides differ most before registration, or
-    where the cloud is densest.
+    where the cloud is densest. support: of the field, see `Registration`; what it does not cover is veiled.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -59,9 +60,9 @@ def overview_figure(
         figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         head, overlays, evidence = figure.subfigures(3, 1, height_ratios=heights)
-        _draw_head(head, title, "; ".join(t for t in (_errors(transform, landmarks), note) if t))
-        _draw_overlays(overlays, pair, box, transform)
-        _draw_evidence(evidence, pair, box, transform, trace)
+        _draw_head(head, title, "; ".join(t for t in (_errors(transform, landmarks), note, _veil(support)) if t))
+        _draw_overlays(overlays, pair, box, transform, support)
+        _draw_evidence(evidence, pair, box, transform, trace, support)
     return figure
 
 
@@ -86,6 +87,11 @@ def _errors(transform: Transform, landmarks: tuple[Tensor, Tensor] | None) -> st
     return f"mean error of {len(landmarks[0])} landmarks: {before:.2f} mm before, {after:.2f} mm after"
 
 
+def _veil(support: Any) -> str:
+    """What the veil means, in a few words."""
+    return "" if support is None else f"veiled: more than {support.reach:g} mm from data, the field {support.outside}"
+
+
 def _draw_head(head: Any, title: str, subtitle: str) -> None:
     head.text(0.012, 0.66, title or "Registration", fontsize=15, fontweight="bold", va="center")
     head.text(0.012, 0.22, subtitle, fontsize=11, va="center", color="0.25")
@@ -94,11 +100,13 @@ def _draw_head(head: Any, title: str, subtitle: str) -> None:
         head.text(x, 0.22, word, fontsize=11, fontweight="bold", color=color, va="center", ha="right")
 
 
-def _draw_overlays(part: Any, pair: Pair, box: Box, transform: Transform) -> None:
+def _draw_overlays(part: Any, pair: Pair, box: Box, transform: Transform, support: Any) -> None:
     rows = part.subplots(2, 3, width_ratios=_widths(box))
     for axes_row, name, shown in zip(rows, ("before", "after"), (IDENTITY, transform), strict=True):
         for axes, view in zip(axes_row, VIEWS, strict=True):
             show(axes, pair.colors(box, view, shown), box, view)
+            if shown is transform and not isinstance(pair, CloudPair):
+                draw_veil(axes, box, view, support)
             cut = view.cut_name(float(box.cuts[view.normal]))
             if isinstance(pair, CloudPair):
                 cut += f" ± {pair.thickness(box, view) / 2:.0f} mm"
@@ -106,9 +114,11 @@ def _draw_overlays(part: Any, pair: Pair, box: Box, transform: Transform) -> Non
         axes_row[0].set_ylabel(name, fontsize=13, fontweight="bold")
 
 
-def _draw_evidence(part: Any, pair: Pair, box: Box, transform: Transform, trace: Sequence[Any]) -> None:
+def _draw_evidence(part: Any, pair: Pair, box: Box, transform: Transform, trace: Sequence[Any], support: Any) -> None:
     grid, displacement, volume, loss = part.subplots(1, 4)
     draw_grid(grid, pair, box, CORONAL, transform)
     draw_displacement(displacement, box, CORONAL, transform)
     draw_volume_change(volume, box, CORONAL, transform)
+    for axes in (displacement, volume):
+        draw_veil(axes, box, CORONAL, support)
     draw_trace(loss, trace)

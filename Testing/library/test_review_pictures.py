@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.points import PointCloud
-from DiffRegLib.review.panels import draw_displacement, draw_grid, draw_trace, draw_volume_change
+from DiffRegLib.review.panels import draw_displacement, draw_grid, draw_trace, draw_veil, draw_volume_change
 from DiffRegLib.review.pictures import overview, overview_figure
 from DiffRegLib.review.subjects import FIXED, IDENTITY, MOVING, CloudPair, pair_of
 from DiffRegLib.review.views import AXIAL, CORONAL, SAGITTAL, VIEWS, Box, box_with_best_cuts
@@ -178,8 +179,21 @@ def test_volume_change_shows_the_determinant_and_paints_folds():
     assert np.allclose(magenta, (1, 0, 1, 1))
 
 
+def test_what_no_data_drive_is_veiled():
+    shown = box()
+    half = float((shown.low[2] + shown.high[2]) / 2)
+    support = SimpleNamespace(covers=lambda points: points[..., 2] > half)
+    axes, without = Figure().subplots(1, 2)
+    draw_veil(axes, shown, CORONAL, support)
+    alpha = axes.images[0].get_array()[..., 3]
+    rows = len(alpha)
+    assert (alpha[: rows // 2 - 1] == 0.4).all() and (alpha[rows // 2 + 1 :] == 0).all()  # row 0 is at the feet
+    draw_veil(without, shown, CORONAL, None)
+    assert not without.images
+
+
 def test_loss_curve_marks_where_levels_begin():
-    Row = namedtuple("Row", "level similarity regularization")
+    Row = namedtuple("Row", "level similarity regularization stage", defaults=("fine",))
     axes = Figure().subplots()
     draw_trace(axes, [Row(0, 3.0, 0.0), Row(0, 2.0, 0.1), Row(1, 1.0, 0.2)])
     similarity, regularization, level = axes.lines

@@ -22,6 +22,6 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         options["dense"],
         initial=initial.content if initial is not None else None,
         progress=progress,
-        landmarks=tuple(points.content for points in landmarks) if all(landmarks) else None,
+        landmarks=tuple(points.points() for points in landmarks) if all(landmarks) else None,
         masks=tuple(mask.content if mask is not None else None for mask in masks),
     )

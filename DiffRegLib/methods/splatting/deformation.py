@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
+from DiffRegLib.methods.splatting.options import SplattingOptions
 from DiffRegLib.ops import sample
 from DiffRegLib.ops.axes import filter_axes
+from DiffRegLib.points.nearest import nearest
 from DiffRegLib.transforms import DisplacementField
 from DiffRegLib.transforms.folds import unfolded
 
@@ -20,15 +24,21 @@ SQUARINGS = 6
 class Deformation:
     """x -> x + u(x) with u interpolated linearly from a smooth grid; with `velocity`, u is the flow of that grid."""
 
-    def __init__(self, points: Tensor, spacing: float, kernel: int, velocity: bool) -> None:
-        """points: (N, 3) RAS mm that the grid shall hold with a margin; spacing in mm; kernel: width of the pooling."""
-        self.geometry = Geometry.around(points, spacing, margin=MARGIN + spacing)
+    def __init__(self, points: Tensor, spacing: float, kernel: int, velocity: bool, margin: float = MARGIN) -> None:
+        """points: (N, 3) RAS mm that the grid holds with a margin; spacing, margin: mm; kernel: of the pooling."""
+        self.geometry = Geometry.around(points, spacing, margin=margin + spacing)
         self.velocity = velocity
         self._spacing = spacing
         self._grid = self.geometry.grid(points.device)
         self._edge = 1 - 1 / self.geometry.size.to(points)
         self._pooling = [pooling_matrix(n, kernel, points) for n in self.geometry.shape]
         self.raw = torch.zeros(3, *self.geometry.shape, device=points.device, requires_grad=True)
+
+    def copy(self) -> Deformation:
+        """The same deformation, to be optimized further."""
+        other = copy.copy(self)
+        other.raw = self.raw.detach().clone().requires_grad_()
+        return other
 
     def vectors(self) -> Tensor:
         """(3, D, H, W) mm: the grid after average pooling twice, an approximating quadratic B-spline."""
@@ -40,14 +50,15 @@ class Deformation:
             return vectors
         field = vectors * (sign / 2**SQUARINGS)
         for _ in range(SQUARINGS):
-            field = field + self._read(field, (self._grid + field.movedim(0, -1)).reshape(-1, 3)).view_as(field)
+            field = field + self.read(field, (self._grid + field.movedim(0, -1)).reshape(-1, 3)).view_as(field)
         return field
 
     def move(self, field: Tensor, points: Tensor) -> Tensor:
         """(N, 3) RAS mm points moved by a field of this grid; beyond it, by the field's value at the border."""
-        return points + self._read(field, points).T
+        return points + self.read(field, points).T
 
-    def _read(self, field: Tensor, points: Tensor) -> Tensor:
+    def read(self, field: Tensor, points: Tensor) -> Tensor:
+        """(3, N) mm of a field of this grid at (N, 3) points; beyond it, the field's value at the border."""
         normalized = self.geometry.normalize(points)
         normalized = torch.minimum(torch.maximum(normalized, -self._edge), self._edge)
         return sample(field[None], normalized[None])[0]
@@ -58,9 +69,12 @@ class Deformation:
         return energy * (3 * BENDING_LENGTH**2 / self._spacing**4)
 
     @torch.no_grad()
-    def transforms(self) -> tuple[DisplacementField, DisplacementField]:
-        """The deformation and its inverse, which tells its residual, both without folds."""
-        vectors = self.vectors()
+    def transforms(self, vectors: Tensor | None = None) -> tuple[DisplacementField, DisplacementField]:
+        """The deformation and its inverse, which tells its residual, both without folds.
+
+        vectors: (3, D, H, W) mm in place of the smooth vectors of the grid.
+        """
+        vectors = self.vectors() if vectors is None else vectors
         forward = self._refined(self.field(vectors))
         if not self.velocity:
             return forward, forward.inverse()
@@ -75,6 +89,21 @@ class Deformation:
         affine[:3, :3] /= 2
         fine = unfolded(Image(filter_axes(field, rows), affine))
         return DisplacementField(Image(fine.data.cpu().contiguous(), affine))
+
+
+@torch.no_grad()
+def faded_transforms(
+    deformation: Deformation, points: Tensor, options: SplattingOptions, reach: float, length: float
+) -> tuple[DisplacementField, DisplacementField]:
+    """Deformation and inverse as they are up to `reach` mm from (N, 3) points, none from `length` mm further on."""
+    wide = Deformation(
+        points, options.control_spacing, options.smoothing_kernel, deformation.velocity, MARGIN + reach + length
+    )
+    places = wide.geometry.grid(points.device).reshape(-1, 3)
+    vectors = deformation.read(deformation.vectors(), places)
+    away = ((nearest(places, points) - reach) / length).clamp(0, 1)
+    weight = 1 - away**2 * (3 - 2 * away)
+    return wide.transforms((weight * vectors).reshape(3, *wide.geometry.shape))
 
 
 def _round_trip(forward: DisplacementField, backward: DisplacementField) -> float:

@@ -1,4 +1,4 @@
-"""Adam on an affine, and on a deformation, level by level."""
+"""Adam on an affine, and on a deformation, one level at a time."""
 
 from __future__ import annotations
 
@@ -17,83 +17,100 @@ from DiffRegLib.transforms import Affine
 LINEAR_RATE, OFFSET_RATE = 0.01, 0.5  # Adam's steps for the matrix and for the offset in mm
 FIT_ITERATIONS, FIT_RATE = 80, 2.0
 
+Rows = tuple[TraceRow, ...]
+
 
 @dataclass(frozen=True)
 class Level:
-    """One level of the schedule: blur in mm, number of iterations, weight of the bending energy."""
+    """One level of a stage: blur in mm, number of iterations, weight of the bending energy.
+
+    number: counted through all levels of a start. stage: what its losses are called.
+    """
 
     number: int
+    stage: str
     sigma: float
     iterations: int
     stiffness: float = 0.0
 
 
 def optimize_affine(
-    fixed: PointCloud, moving: PointCloud, level: Level, options: SplattingOptions, trace: list[TraceRow], meter: Meter
-) -> Affine:
+    fixed: PointCloud, moving: PointCloud, level: Level, options: SplattingOptions, meter: Meter
+) -> tuple[Affine, Rows]:
     """The affine that brings the fixed cloud onto the moving one best at this blur, starting from the identity."""
     center = fixed.points.mean(0)
     linear = torch.eye(3, device=center.device, requires_grad=True)
     offset = torch.zeros(3, device=center.device, requires_grad=True)
-    similarity = Similarity(moving, fixed, level.sigma, options.voxel, options.saturation, options.loss)
+    similarity = _similarity(moving, fixed, level, options)
     adam = torch.optim.Adam([{"params": [linear]}, {"params": [offset]}])
+    rows = []
     for iteration in range(level.iterations):
         decay = 1 - iteration / level.iterations
         adam.param_groups[0]["lr"], adam.param_groups[1]["lr"] = LINEAR_RATE * decay, OFFSET_RATE * decay
-        points = (fixed.points - center) @ linear.T + center + offset
-        value = level.sigma**2 * similarity.refresh(points)
+        value, scalar = similarity((fixed.points - center) @ linear.T + center + offset)
         adam.zero_grad()
-        (level.sigma**2 * similarity(points)).backward()
+        (level.sigma**2 * scalar).backward()
         adam.step()
-        trace.append(TraceRow(level.number, iteration, value, 0.0, OFFSET_RATE * decay))
-        meter.step(f"Fitting an affine at {level.sigma:g} mm.", row=trace[-1])
+        rows.append(TraceRow(level.number, iteration, level.sigma**2 * value, 0.0, OFFSET_RATE * decay, level.stage))
+        meter.step(f"Fitting an affine at {level.sigma:g} mm.", row=rows[-1])
     matrix = torch.eye(4, dtype=torch.float64)
     matrix[:3, :3] = linear.detach().double().cpu()
     c = center.double().cpu()
     matrix[:3, 3] = c + offset.detach().double().cpu() - matrix[:3, :3] @ c
-    return Affine(matrix)
+    return Affine(matrix), tuple(rows)
 
 
 def optimize_deformation(
-    deformation: Deformation,
+    start: Deformation,
     fixed: PointCloud,
     moving: PointCloud,
     level: Level,
     options: SplattingOptions,
-    trace: list[TraceRow],
     meter: Meter,
-) -> None:
+) -> tuple[Deformation, Rows]:
     """Minimizes sigma^2 E + stiffness times bending over the deformation's grid, both clouds in moving space."""
-    with torch.no_grad():
-        field = deformation.field(deformation.vectors())
-        moved = fixed.at(deformation.move(field, fixed.points))
-        moved_back = moving.at(deformation.move(deformation.field(deformation.vectors(), -1.0), moving.points))
-    terms = [(1.0, fixed.points, _similarity(moving, moved, level, options))]
-    if options.symmetric:
-        terms.append((-1.0, moving.points, _similarity(fixed, moved_back, level, options)))
+    deformation = start.copy()
+    terms = _terms(deformation, fixed, moving, level, options)
     adam = torch.optim.Adam([deformation.raw])
+    rows = []
     for iteration in range(level.iterations):
         rate = options.learning_rate * (1 - iteration / level.iterations)
         adam.param_groups[0]["lr"] = rate
         vectors = deformation.vectors()
-        places = [deformation.move(deformation.field(vectors, sign), points) for sign, points, _ in terms]
+        found = [term(deformation.move(deformation.field(vectors, sign), points)) for sign, points, term in terms]
         scale = level.sigma**2 / len(terms)
-        value = scale * sum(term.refresh(place) for place, (_, _, term) in zip(places, terms))
         bending = level.stiffness * deformation.bending(vectors)
-        loss = scale * sum(term(place) for place, (_, _, term) in zip(places, terms)) + bending
+        loss = scale * sum(scalar for _, scalar in found) + bending
         adam.zero_grad()
         loss.backward()
         adam.step()
-        trace.append(TraceRow(level.number, iteration, value, float(bending.detach()), rate))
-        meter.step(f"Deforming at {level.sigma:g} mm.", row=trace[-1])
+        value = scale * sum(value for value, _ in found)
+        rows.append(TraceRow(level.number, iteration, value, float(bending.detach()), rate, level.stage))
+        meter.step(f"Deforming at {level.sigma:g} mm.", row=rows[-1])
+    return deformation, tuple(rows)
+
+
+def _terms(
+    deformation: Deformation, fixed: PointCloud, moving: PointCloud, level: Level, options: SplattingOptions
+) -> list[tuple[float, Tensor, Similarity]]:
+    """The sign of the way, the points that go it, and how they are compared: one way, or both along one velocity."""
+    with torch.no_grad():
+        vectors = deformation.vectors()
+        there = fixed.at(deformation.move(deformation.field(vectors), fixed.points))
+        terms = [(1.0, fixed.points, _similarity(moving, there, level, options))]
+        if options.symmetric:
+            back = moving.at(deformation.move(deformation.field(vectors, -1.0), moving.points))
+            terms.append((-1.0, moving.points, _similarity(fixed, back, level, options)))
+    return terms
 
 
 def _similarity(still: PointCloud, moved: PointCloud, level: Level, options: SplattingOptions) -> Similarity:
     return Similarity(still, moved, level.sigma, options.voxel, options.saturation, options.loss)
 
 
-def fit_deformation(deformation: Deformation, points: Tensor, targets: Tensor, stiffness: float, meter: Meter) -> None:
+def fit_deformation(start: Deformation, points: Tensor, targets: Tensor, stiffness: float, meter: Meter) -> Deformation:
     """Brings (N, 3) points as near to their targets (RAS mm) as the bending energy lets it."""
+    deformation = start.copy()
     adam = torch.optim.Adam([deformation.raw])
     for iteration in range(FIT_ITERATIONS):
         adam.param_groups[0]["lr"] = FIT_RATE * (1 - iteration / FIT_ITERATIONS)
@@ -103,3 +120,4 @@ def fit_deformation(deformation: Deformation, points: Tensor, targets: Tensor, s
         (distance + stiffness * deformation.bending(vectors)).backward()
         adam.step()
         meter.step("Fitting the deformation to the displacements found.")
+    return deformation

@@ -54,6 +54,9 @@ class SplattingOptions:
         3, "width of the average pooling that smooths the grid twice, odd", "control points", 1, 31
     )
     voxel: float = option(2.5, "smallest voxel of a density", "mm", 0.3, 20.0)
+    outside: Literal["extrapolate", "fade"] = option(
+        "extrapolate", "the field far from all points: goes on smoothly, or fades to the affine", advanced=False
+    )
     seed: int = option(0, "seed of the choice of points", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
 

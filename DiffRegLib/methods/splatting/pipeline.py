@@ -9,19 +9,22 @@ import torch
 from torch import Tensor
 
 from DiffRegLib import __version__
-from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration
-from DiffRegLib.methods.splatting.attempt import Attempt, Start
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, Support
 from DiffRegLib.methods.splatting.checks import check_options, comparable
+from DiffRegLib.methods.splatting.deformation import faded_transforms
 from DiffRegLib.methods.splatting.initialize import further_affines, initial_affine
-from DiffRegLib.methods.splatting.optimize import FIT_ITERATIONS
 from DiffRegLib.methods.splatting.options import SplattingOptions
+from DiffRegLib.methods.splatting.recipe import Attempt, Start, attempt, coarse_steps, fine_steps, refine
+from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.ops.device import choose_device, peak_memory_mb
 from DiffRegLib.options import to_dict
 from DiffRegLib.points import PointCloud
+from DiffRegLib.points.nearest import distance_map
 from DiffRegLib.transforms import Transform
 
-ENOUGH = 0.75  # agreement with which no further start is tried
-CHANCE = 0.33  # agreement below which the points have no counterparts, and the shape alone is registered
+MAP = 4.0  # mm, voxels of the map of support
+MARGIN = 50.0  # mm around the points that it shows
 
 
 def register(
@@ -52,8 +55,9 @@ def register(
     device = choose_device(options.device)
     clouds = comparable(fixed, moving)
     starts = _starts(clouds, options, initial, landmarks)
-    attempt = _run(starts, [cloud.to(device) for cloud in clouds], options, progress)
-    transform, inverse, residual = attempt.result()
+    on_device = [cloud.to(device) for cloud in clouds]
+    found = _run(starts, on_device, options, progress)
+    transform, inverse, residual = _transforms(found, on_device[1], options)
     provenance = Provenance(
         method="splatting",
         version=__version__,
@@ -64,7 +68,8 @@ def register(
         peak_memory_mb=round(peak_memory_mb(device), 1),
         inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
     )
-    return Registration(transform, inverse, tuple(attempt.trace), provenance, residual)
+    support = _support(clouds[0].points, options)
+    return Registration(transform, inverse, found.trace, provenance, residual, support, clouds=(fixed, moving))
 
 
 def _starts(
@@ -78,28 +83,48 @@ def _starts(
     first = [Start(initial_affine(*clouds, options.initialization, landmarks))]
     if options.initialization != "moments" or not options.search:
         return first
-    return first + [Start(affine, affine=False) for affine in further_affines(*clouds)]
+    return first + [Start(affine, False, n) for n, affine in enumerate(further_affines(*clouds), 2)]
 
 
 def _run(
     starts: list[Start], clouds: list[PointCloud], options: SplattingOptions, progress: Progress | None
 ) -> Attempt:
     """The attempt that agrees best, refined; the first, as its coarse levels left it, where none does."""
-    steps = [Attempt.steps(options, start.affine) for start in starts]
-    fine = len(options.fine_sigmas) * options.fine_iterations + (FIT_ITERATIONS if options.search else 0)
+    steps = [coarse_steps(options, start) for start in starts]
+    fine = fine_steps(options)
     meter = Meter(progress, sum(steps) + fine)
-    first = best = Attempt(starts[0], *clouds, options, meter)
+    first = best = attempt(starts[0], *clouds, options, meter)
     for number, start in enumerate(starts[1:], 1):
-        if best.agreement >= ENOUGH:
+        if best.agreement >= THRESHOLDS.enough:
             meter.step("The first start agrees.", sum(steps[number:]))
             break
-        attempt = Attempt(start, *clouds, options, meter)
-        best = max(best, attempt, key=lambda a: a.agreement)
-    if best.agreement < CHANCE:
+        best = max(best, attempt(start, *clouds, options, meter), key=lambda a: a.agreement)
+    if best.agreement < THRESHOLDS.chance:
         meter.step("The points have no counterparts: their shape alone is registered.", fine)
         return first
-    best.refine()
-    return best
+    return refine(best, clouds[1], options, meter)
+
+
+def _transforms(found: Attempt, moving: PointCloud, options: SplattingOptions) -> tuple[Transform, Transform, float]:
+    """Transform, inverse, and the largest |transform(inverse(y)) - y| in mm."""
+    if options.outside == "fade":
+        both, reach = torch.cat((found.fixed.points, moving.points)), _reach(options)
+        forward, backward = faded_transforms(found.deformation, both, options, reach, THRESHOLDS.fade * reach)
+    else:
+        forward, backward = found.deformation.transforms()
+    return forward @ found.initial, found.initial.inverse() @ backward, backward.residual
+
+
+def _reach(options: SplattingOptions) -> float:
+    return THRESHOLDS.reach * options.smoothing_kernel * options.control_spacing
+
+
+def _support(points: Tensor, options: SplattingOptions) -> Support:
+    """Around the (N, 3) points of the fixed cloud."""
+    reach = _reach(options)
+    ends = f"fades to the affine within {THRESHOLDS.fade * reach:g} mm"
+    outside = ends if options.outside == "fade" else "goes on smoothly, as an extrapolation"
+    return Support(distance_map(points.cpu(), Geometry.around(points, MAP, MARGIN)), reach, outside)
 
 
 def _describe(cloud: PointCloud) -> dict[str, str | int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,14 +32,13 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         clouds.append(_cloud(inputs, side, options["clouds"], splatting.seed))
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
     landmarks = [inputs.get(f"{side}_landmarks") for side in ("fixed", "moving")]
-    registration = register(
+    return register(
         *clouds,
         splatting,
         initial=initial.content if initial is not None else None,
         progress=Part(progress, CLOUDS, 1.0),
         landmarks=tuple(side.points() for side in landmarks) if all(landmarks) else None,
     )
-    return dataclasses.replace(registration, clouds=tuple(clouds))
 
 
 def _cloud(inputs: Mapping[str, Any], side: str, options: Any, seed: int) -> PointCloud:

@@ -15,8 +15,8 @@ class ChannelSimilarity:
     """E = |S(D_moved) - S(D_still)| / |S(D_still)| of one channel, squared norms for L2; 0 is perfect.
 
     The gradient to a point is the slope of a potential, the blurred derivative of E to the density:
-    dE/dy_i = w_i grad P(y_i), P = G [dE/dD]. `refresh` computes P; sum_i w_i P(y_i) then has the gradient of E, and
-    no graph through the grid is kept.
+    dE/dy_i = w_i grad P(y_i), P = G [dE/dD]. With P taken at the points, sum_i w_i P(y_i) has the gradient of E, and no
+    graph through the grid is kept.
     """
 
     def __init__(
@@ -30,11 +30,14 @@ class ChannelSimilarity:
         self._half = half_density(grid, own, moved.points, saturation)
         self._target = saturate(target, half_density(grid, target, still.points, saturation))
         self._norm = float((self._target.abs() if self._l1 else self._target**2).sum()) + 1e-9
-        self._potential = torch.zeros_like(target)
+
+    def __call__(self, points: Tensor) -> tuple[float, Tensor]:
+        """E at the (N, 3) points of the moved cloud, and a scalar whose gradient to them is that of E."""
+        value, potential = self._potential(points.detach())
+        return value, (self._weights * self._grid.read(potential, points)).sum()
 
     @torch.no_grad()
-    def refresh(self, points: Tensor) -> float:
-        """Takes the potential at the (N, 3) points of the moved cloud; returns E."""
+    def _potential(self, points: Tensor) -> tuple[float, Tensor]:
         density = self._grid.density(points, self._weights)
         difference = saturate(density, self._half) - self._target
         slope = self._half / (density + self._half) ** 2
@@ -42,12 +45,7 @@ class ChannelSimilarity:
             value, force = difference.abs(), difference / (difference.abs() + SMOOTH_SIGN)
         else:
             value, force = difference**2, 2 * difference
-        self._potential = self._grid.blur(force * slope) / self._norm
-        return float(value.sum()) / self._norm
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """A scalar whose gradient to the (N, 3) points is that of E at the last refresh."""
-        return (self._weights * self._grid.read(self._potential, points)).sum()
+        return float(value.sum()) / self._norm, self._grid.blur(force * slope) / self._norm
 
 
 class Similarity:
@@ -59,12 +57,14 @@ class Similarity:
             for index, other in shared_channels(moved, still)
         ]
 
-    def refresh(self, points: Tensor) -> float:
-        points = points.detach()
-        return sum(part.refresh(points[index]) for index, part in self._parts) / len(self._parts)
+    def __call__(self, points: Tensor) -> tuple[float, Tensor]:
+        """Its value at the (N, 3) points of the moved cloud, and a scalar whose gradient to them is that of the value.
 
-    def __call__(self, points: Tensor) -> Tensor:
-        return sum(part(points[index]) for index, part in self._parts) / len(self._parts)
+        The scalar is linear in each channel's potential: its own value means nothing.
+        """
+        found = [part(points[index]) for index, part in self._parts]
+        values, scalars = zip(*found)
+        return sum(values) / len(found), sum(scalars) / len(found)
 
 
 def shared_channels(a: PointCloud, b: PointCloud) -> list[tuple[Tensor, Tensor]]:

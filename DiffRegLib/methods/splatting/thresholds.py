@@ -1,0 +1,36 @@
+"""What nobody turns: the numbers of the recipe, each with its origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from DiffRegLib.options import threshold
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Of the recipe of forward splatting; agreement is that of `Attempt`."""
+
+    enough: float = threshold(0.75, "agreement from which no further start is tried", "Testing/studies/agreement.py")
+    chance: float = threshold(
+        0.33,
+        "agreement below which the points have no counterparts, and the shape alone is registered",
+        "Testing/studies/agreement.py",
+    )
+    searched_points: int = threshold(8000, "fixed points that vote for displacements", "memory: 8000 x 3375 windows")
+    fit_stiffness: float = threshold(
+        1.0, "weight of the bending energy where the grid is fitted to displacements found", "a mm of misfit, a unit"
+    )
+    reach: float = threshold(
+        0.5,
+        "distance up to which a point drives the field, in widths of the smoothing kernel",
+        "theory: pooled twice, the basis function of the grid has fallen to half of its peak there",
+    )
+    fade: float = threshold(
+        3.0,
+        "length over which a field fades, in reaches",
+        "theory: 1.5 u / length < 1 keeps a displacement u of 24 mm free of folds",
+    )
+
+
+THRESHOLDS = Thresholds()
