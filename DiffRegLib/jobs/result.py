@@ -37,7 +37,7 @@ def write_result(
     report: Reporter,
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
-    """Writes transform.h5, inverse.h5 and metrics.json into `folder`, and support.nii.gz where the method knows it.
+    """Writes transform.h5, inverse.h5 and metrics.json into `folder`.
 
     Of a pair also warped_moving.*, support.nii.gz where the method knows it, and as `output` wishes warped_fixed.* and
     overview.png, unless the method has drawn one. inputs: the opened inputs by role; two label maps that were
