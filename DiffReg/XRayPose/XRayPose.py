@@ -121,7 +121,7 @@ class XRayPoseWidget(PanelWidget):
 
     def onSceneContentModified(self, caller=None, event=None):
         """Of a node that the settings name: its content, its segments, its points."""
-        if self._parameterNode and self._parameterNodeGuiTag is not None:
+        if self._parameterNode and self._gui is not None:
             self.onParametersModified()
 
     def _followLive(self):

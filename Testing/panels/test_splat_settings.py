@@ -89,6 +89,18 @@ def test_a_change_in_a_widget_reaches_the_parameter_and_back(host, panel):
             assert widget.text == before
 
 
+def test_a_panel_that_is_left_observes_its_parameter_node_no_more(host, panel):
+    """Of Slicer 5.10 too, which forgets an observer with every visit of a module (run with its Python layer)."""
+    import vtk
+
+    node = parameters(panel).parameterNode
+    for _visit in range(3):
+        panel.enter()
+        assert node.HasObserver(vtk.vtkCommand.ModifiedEvent)
+        panel.exit()
+        assert not node.HasObserver(vtk.vtkCommand.ModifiedEvent)
+
+
 @pytest.mark.parametrize("name", ["fixed", "moving", "fixed_mask", "moving_mask", "output_warped"])
 def test_nodes_are_chosen_by_hand_and_by_script(host, panel, name):
     node = labels_node("Organ", (0, 0, 0))

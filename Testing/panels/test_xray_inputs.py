@@ -1,5 +1,9 @@
 """Inputs of the panel X-ray Pose that cannot be used: one sentence for the person, and the scene stays as it was."""
 
+import subprocess
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -226,3 +230,26 @@ def _type(widget, value):
         widget.value = value
     else:
         widget.text = value
+
+
+def test_an_installation_of_pytorch_that_fails_is_told_once_and_the_live_radiograph_is_off(
+    host, panel, scene, monkeypatch
+):
+    from DiffRegLib.mrml.panel import packages
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, askConfirmation, torchVersionRequirement):
+            raise subprocess.CalledProcessError(1, "pip")
+
+    extension = types.ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = PyTorchUtilsLogic
+    extension.__spec__ = types.SimpleNamespace(name="PyTorchUtils")
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    monkeypatch.setattr(packages, "missing", lambda: [packages.TORCH])
+    host.click(panel.ui.liveButton)
+    assert "PyTorch >=2.6 could not be installed" in panel.ui.statusLabel.text
+    assert not parameters(panel).live and not panel.ui.liveButton.checked and not panel.session.running
+    parameters(panel).over_opacity = 0.3
+    parameters(panel).pose_seed = 3
+    host.process(50)
+    assert len(host.dialogs.shown) == 1, "a change of a setting asks again"

@@ -11,6 +11,8 @@ import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from DiffRegLib.mrml.panel.gui_connection import GuiConnection
+
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Base of the panels' widgets. A panel says what it does in `begin`, `follow`, `leave` and `busy`."""
@@ -20,7 +22,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic: Any = None
         self._parameterNode: Any = None
-        self._parameterNodeGuiTag: Any = None
+        self._gui: GuiConnection | None = None
         self._message = ""  # how the last action went
         self._updating = False
 
@@ -74,10 +76,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self) -> None:
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObservers(self.onParametersModified)
+        self._part()
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         self.leave()
@@ -98,16 +97,21 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode: Any) -> None:
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObservers(self.onParametersModified)
+        self._part()
         self._parameterNode = parameterNode
         self._message = ""
         self.begin(parameterNode)
         if parameterNode:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self._gui = GuiConnection(parameterNode, self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
             self.onParametersModified()
+
+    def _part(self) -> None:
+        """The widgets and the parameter node go separate ways."""
+        if self._gui is not None:
+            self._gui.end()
+            self._gui = None
+            self.removeObservers(self.onParametersModified)
 
     def onParametersModified(self, caller: Any = None, event: str | None = None) -> None:
         """`follow`, but not while that itself changes settings."""
