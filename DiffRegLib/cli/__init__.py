@@ -27,6 +27,7 @@ VERBS = {
     "info": "say what a file is: geometry, range, units, labels, what a transform holds",
     "evaluate": "measure a transform: landmark error, Dice, folded voxels",
     "review": "report whether registrations can be trusted: field, errors, limits, pictures",
+    "mend": "bend a transform where pairs of points say that it is wrong",
     "phantom": "write an analytic breathing patient, whose motion is known exactly",
 }
 """What one does around registrations; each verb has a module of its own."""
