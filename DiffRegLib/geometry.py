@@ -94,7 +94,7 @@ class Geometry(Lattice):
         affine = torch.eye(4, dtype=torch.float64) * spacing
         affine[3, 3] = 1
         affine[:3, 3] = (low + high) / 2 - (size - 1) / 2 * spacing
-        return cls(tuple(int(n) for n in size.flip(0)), affine)
+        return cls(_shape(size), affine)
 
     def covering(self, points: Tensor) -> Geometry:
         """The same lattice, its voxels where they are, cut or extended to the box of (N, 3) points, RAS mm."""
@@ -102,7 +102,7 @@ class Geometry(Lattice):
         low, high = torch.floor(index.amin(0) + 0.5 + 1e-6), torch.ceil(index.amax(0) - 0.5 - 1e-6)
         affine = self.affine.clone()
         affine[:3, 3] = self.to_world(low)
-        return Geometry(tuple(int(n) for n in (high - low + 1).clamp(min=1).flip(0)), affine)
+        return Geometry(_shape((high - low + 1).clamp(min=1)), affine)
 
     def resized(self, spacing: float) -> Geometry:
         """The grid that fills the same box, to less than a voxel, with voxels of about `spacing` mm."""
@@ -111,7 +111,19 @@ class Geometry(Lattice):
         affine = self.affine.clone()
         affine[:3, :3] *= self.size / size
         affine[:3, 3] = self.to_world(self.size / size / 2 - 0.5)
-        return Geometry(tuple(int(n) for n in size.flip(0)), affine)
+        return Geometry(_shape(size), affine)
+
+    def widened(self, voxels: Tensor) -> Geometry:
+        """The same lattice with (3,) whole voxels more on either side along i, j, k."""
+        affine = self.affine.clone()
+        affine[:3, 3] = self.to_world(-voxels)
+        return Geometry(_shape(self.size + 2 * voxels), affine)
+
+
+def _shape(size: Tensor) -> tuple[int, int, int]:
+    """(D, H, W) of (3,) numbers of voxels along i, j, k."""
+    width, height, depth = (int(n) for n in size)
+    return depth, height, width
 
 
 def boxes_overlap(a: Lattice, b: Lattice, move: Callable[[Tensor], Tensor] | None = None) -> bool:

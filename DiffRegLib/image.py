@@ -53,7 +53,8 @@ class Image(Lattice):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(D, H, W)"""
-        return tuple(self.data.shape[1:])
+        _channels, depth, height, width = self.data.shape
+        return depth, height, width
 
     @property
     def channels(self) -> int:

@@ -97,7 +97,8 @@ def _spacing(found: dict[str, list[str]], name: str) -> tuple[float, float]:
     """(row, column) pitch in mm, in the order of the tag."""
     values = found["ImagerPixelSpacing"]
     both = [{"ImagerPixelSpacing": [value]} for value in (values * 2)[:2]]
-    return tuple(_number(one, "ImagerPixelSpacing", name) for one in both)
+    row, column = (_number(one, "ImagerPixelSpacing", name) for one in both)
+    return row, column
 
 
 def _oriented(camera: Camera, letters: list[str]) -> Camera:

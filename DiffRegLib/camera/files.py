@@ -98,15 +98,15 @@ def _placement(view: dict[str, Any], size: tuple[int, int], name: str) -> Placem
     isocenter = _vector(view, "isocentre_ct_mm", name) if "isocentre_ct_mm" in view else None
     pose = _pose(view, isocenter, name)
     resting = _resting(view, isocenter, size, name) if CARM[0] in view else None
-    seen = _camera(*(_vector(view, key, name) for key in CT), view, size, name) if CT[0] in view else None
-    if resting is None and seen is None:
-        raise RegistrationError(f"{name} does not place the source: give {CARM[0]} or {CT[0]} in mm.")
+    seen = _camera([_vector(view, key, name) for key in CT], view, size, name) if CT[0] in view else None
     if seen is None:
+        if resting is None:
+            raise RegistrationError(f"{name} does not place the source: give {CARM[0]} or {CT[0]} in mm.")
         return Placement(resting, pose, isocenter)
     if resting is None:
         return Placement(seen if pose is None else seen.moved(pose), pose, isocenter)
     between = resting.pose @ torch.linalg.inv(seen.pose)
-    if pose is not None and not torch.allclose(between, pose, atol=max(1.0, pose[:3, 3].abs().max()) * AGREEMENT):
+    if pose is not None and not torch.allclose(between, pose, atol=max(1.0, float(pose[:3, 3].abs().max())) * AGREEMENT):
         raise RegistrationError(f"{name} contradicts itself: {CT[0]} and the pose M do not fit, remove one of them.")
     return Placement(resting, between, isocenter)
 
@@ -115,13 +115,16 @@ def _resting(view: dict[str, Any], isocenter: Tensor | None, size: tuple[int, in
     if isocenter is None:
         raise RegistrationError(f"{name} lacks isocentre_ct_mm: give the isocenter in the CT's world, RAS mm.")
     source, middle, right, down = (_vector(view, key, name) for key in CARM)
-    camera = _camera(isocenter + source, isocenter + middle, right, down, view, size, name)
+    camera = _camera([isocenter + source, isocenter + middle, right, down], view, size, name)
     if "positioner_angles_deg" in view:
-        camera = turned(camera, isocenter, _numbers(view, "positioner_angles_deg", 2, name).tolist())
+        primary, secondary = _numbers(view, "positioner_angles_deg", 2, name).tolist()
+        camera = turned(camera, isocenter, (primary, secondary))
     return camera
 
 
-def _camera(source: Tensor, middle: Tensor, right: Tensor, down: Tensor, view: dict, size, name: str) -> Camera:
+def _camera(parts: list[Tensor], view: dict[str, Any], size: tuple[int, int], name: str) -> Camera:
+    """parts: source, middle of the image, directions of columns and rows, (3,) each."""
+    source, middle, right, down = parts
     try:
         camera = Camera.from_detector(source, middle, right, down, _pitch(view, size, name), size)
     except RegistrationError as error:
@@ -148,7 +151,8 @@ def _pitch(view: dict[str, Any], size: tuple[int, int], name: str) -> tuple[floa
             "ImagerPixelSpacing (0018,1164))."
         )
     pair = _numbers({"pixel_mm": pixel if isinstance(pixel, list) else [pixel, pixel]}, "pixel_mm", 2, name)
-    return tuple(pair.tolist())
+    column, row = pair.tolist()
+    return column, row
 
 
 def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor | None:

@@ -93,5 +93,6 @@ def _assembled(
                 f"The calibration and the pixel spacing put the detector at {distances[0]:.1f} mm along the columns "
                 f"and {distances[1]:.1f} mm along the rows: correct the spacing."
             )
+    assert distance is not None  # one of the two was given
     principal = (k[0, 2].item(), k[1, 2].item())
-    return Camera(float(distance), (distance / focal[0], distance / focal[1]), tuple(size), pose, principal)
+    return Camera(float(distance), (distance / focal[0], distance / focal[1]), (size[0], size[1]), pose, principal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
+
+Vector = Tensor | Sequence[float]
+"""(3,) RAS mm."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Camera:
     pose: Tensor
     principal: tuple[float, float] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.distance < math.inf:
             raise RegistrationError(f"distance from source to detector is {self.distance}: give a positive one in mm.")
         if 0 in self.spacing or min(self.size) < 1 or not all(map(math.isfinite, self.spacing)):
@@ -120,7 +124,15 @@ class Camera:
         return Camera(self.distance, spacing, (rows, columns), self.pose, (column, row))
 
     @classmethod
-    def from_detector(cls, source: Tensor, middle: Tensor, right: Tensor, down: Tensor, spacing, size) -> Camera:
+    def from_detector(
+        cls,
+        source: Vector,
+        middle: Vector,
+        right: Vector,
+        down: Vector,
+        spacing: tuple[float, float],
+        size: tuple[int, int],
+    ) -> Camera:
         """A camera from the place of its parts, RAS mm.
 
         source, middle: (3,) of the source and of the image's middle.
@@ -139,4 +151,4 @@ class Camera:
         principal = ((size[1] - 1) / 2 + offset[0], (size[0] - 1) / 2 + offset[1])
         spacing = (-spacing[0] if mirrored else spacing[0], spacing[1])
         centered = max(map(abs, offset)) < 1e-6
-        return cls(abs(distance), spacing, tuple(size), pose, None if centered else principal)
+        return cls(abs(distance), spacing, size, pose, None if centered else principal)

@@ -75,9 +75,10 @@ def _sample(volume: Tensor, points: Tensor, backend: str) -> Tensor:
 def _splat(points: Tensor, values: Tensor, shape: list[int], keep: bool, backend: str) -> tuple[Tensor, Tensor]:
     """The grid, and if kept (by the CPU kernels alone) the sorted points (B,N*(4+C)), to spare `gather` the sorting."""
     kernels = backends.kernels("splat", backend, "points", values, points)
-    if keep:
-        return kernels.splat_sorted(points, values, tuple(shape))
-    grid = (splat_reference if kernels is None else kernels.splat)(points, values, tuple(shape))
+    size = shape[0], shape[1], shape[2]
+    if keep and kernels is not None:
+        return kernels.splat_sorted(points, values, size)
+    grid = (splat_reference if kernels is None else kernels.splat)(points, values, size)
     return grid, _nothing_kept(values)
 
 
@@ -85,7 +86,7 @@ def _splat(points: Tensor, values: Tensor, shape: list[int], keep: bool, backend
 def _gather(volume: Tensor, points: Tensor, weights: Tensor, records: Tensor, backend: str) -> tuple[Tensor, Tensor]:
     """Samples, and the gradient to the points of their weighted sum; records: what `splat` kept of them, or empty."""
     kernels = backends.kernels("gather", backend, "points", volume, points, weights)
-    if records.numel():
+    if records.numel() and kernels is not None:
         return kernels.gather_sorted(volume, records)
     return (gather_reference if kernels is None else kernels.gather)(volume, points, weights)
 

@@ -152,8 +152,7 @@ def _project_backward(ctx, grad_image, grad_sums):
         if grad_image is not None:
             to_frames = _pull_back(grad_image, sums, pixels, ctx.columns, ctx.backend)
         if grad_sums is not None:
-            rays = (frames, detector, pixels, ctx.columns, ctx.step, ctx.backend)
-            curved = _bend(volume, grad_sums, *rays)
+            curved = _bend(volume, grad_sums, frames, detector, pixels, ctx.columns, ctx.step, ctx.backend)
             to_frames = curved if to_frames is None else to_frames + curved
     return to_volume, to_frames, None, None, None, None, None, None
 
@@ -201,9 +200,10 @@ def _wide(volume: Tensor) -> torch.dtype:
 
 def _both(image: Tensor | None, sums: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients to image and sums, where one of them may not have been asked for."""
-    if image is None:
-        image = sums.new_zeros(sums.shape[:-1])
-    return image, like.new_empty(0) if sums is None else sums
+    if sums is None:
+        assert image is not None
+        return image, like.new_empty(0)
+    return sums.new_zeros(sums.shape[:-1]) if image is None else image, sums
 
 
 def _pull_back(grad: Tensor, sums: Tensor, pixels: Tensor, columns: int, backend: str) -> Tensor:

@@ -88,7 +88,7 @@ def breathing_phantom(
                 {k: s.moved(to_state) if to_state else s for k, s in surfaces.items()},
             )
         )
-    return Phantom(*states, motion)
+    return Phantom(states[0], states[1], motion)
 
 
 def render(anatomy: Anatomy, geometry: Geometry, motion: Transform | None = None) -> tuple[Image, Image]:
@@ -109,7 +109,7 @@ def _paint(tissues: list[Tissue], points: Tensor, edge: float, motion: Transform
         points = motion.inverse()(points) if motion else points
         hounsfield = torch.full((len(points),), AIR)
         labels = torch.zeros(len(points))
-        bounds = points.amin(0).tolist(), points.amax(0).tolist()
+        bounds = tuple(points.amin(0).tolist()), tuple(points.amax(0).tolist())
         for tissue in tissues:
             rows = _candidates(tissue, points, bounds, labels, edge)
             if not len(rows):

@@ -18,8 +18,11 @@ from DiffRegLib.ops.rays import Rays, scan_of
 class HasGeometry(Protocol):
     """An image: `data` (C,D,H,W) and `affine` (4,4), voxel index (i,j,k) to RAS mm."""
 
-    data: Tensor
-    affine: Tensor
+    @property
+    def data(self) -> Tensor: ...
+
+    @property
+    def affine(self) -> Tensor: ...
 
 
 class Volume(NamedTuple):

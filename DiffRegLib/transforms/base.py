@@ -82,11 +82,8 @@ class Composite(Transform):
             flat.extend(transform.transforms if isinstance(transform, Composite) else [transform])
         if not flat:
             raise RegistrationError("A composite needs at least one transform: give one.")
-        self.transforms = tuple(flat)
-
-    @property
-    def residual(self) -> float:  # type: ignore[override]
-        return sum(transform.residual for transform in self.transforms)
+        self.transforms: tuple[Transform, ...] = tuple(flat)
+        self.residual = sum(transform.residual for transform in flat)
 
     def __call__(self, points: Tensor) -> Tensor:
         for transform in reversed(self.transforms):

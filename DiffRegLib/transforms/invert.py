@@ -75,7 +75,8 @@ def invert_on_grid(transform: Mapping, geometry: Geometry | Image) -> tuple[Imag
     The residual is the largest |T(T^-1(y)) - y| over nodes and cell centers y whose preimage lies in `geometry`.
     """
     device = getattr(getattr(transform, "image", None), "device", "cpu")
-    wide = _widened(geometry, _reach(transform, geometry, device))
+    grid = Geometry(geometry.shape, geometry.affine)
+    wide = grid.widened(torch.ceil(_reach(transform, geometry, device) / grid.spacing))
     points = wide.grid(device).reshape(-1, 3)
     start = _coarse_start(transform, wide, device)
     solved = torch.cat([invert_points(transform, chunk, _moved(chunk, start)) for chunk in points.split(CHUNK)])
@@ -100,13 +101,6 @@ def _coarse_start(transform: Mapping, wide: Geometry, device: torch.device | str
 def _moved(points: Tensor, field: Image) -> Tensor:
     """Points (..., 3) with the displacements of a field, which go on beyond its border."""
     return points + field.sample(points, outside="border").movedim(0, -1).to(points)
-
-
-def _widened(geometry: Geometry | Image, reach: float) -> Geometry:
-    border = torch.ceil(reach / geometry.spacing)
-    affine = geometry.affine.clone()
-    affine[:3, 3] = geometry.to_world(-border)
-    return Geometry(tuple(int(n) for n in (geometry.size + 2 * border).flip(0)), affine)
 
 
 def _residual(transform: Mapping, inverse: Image, geometry: Geometry | Image, nodes: Tensor) -> float:
