@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 LPS = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
 """(4, 4) flip between RAS and LPS; it is its own inverse."""
@@ -18,32 +22,32 @@ class Lattice:
     """What an image and a bare grid share: voxel (i, j, k) runs along (W, H, D); the affine maps it to RAS mm."""
 
     shape: tuple[int, int, int]
-    affine: Tensor
+    affine: Float[Tensor, "4 4"]
 
     @property
-    def spacing(self) -> Tensor:
+    def spacing(self) -> Float[Tensor, 3]:
         """(3,) float64 voxel size in mm along i, j, k."""
         return self.affine[:3, :3].norm(dim=0)
 
     @property
-    def center(self) -> Tensor:
+    def center(self) -> Float[Tensor, 3]:
         """(3,) float64 RAS mm of the middle of the grid."""
         return self.to_world((self.size - 1) / 2)
 
     @property
-    def size(self) -> Tensor:
+    def size(self) -> Float[Tensor, 3]:
         """(3,) float64 number of voxels along i, j, k."""
         return torch.tensor(self.shape[::-1], dtype=torch.float64)
 
-    def to_world(self, index: Tensor) -> Tensor:
+    def to_world(self, index: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
         """(..., 3) voxel index (i, j, k) -> RAS mm."""
         return _apply(self.affine, index)
 
-    def to_voxel(self, world: Tensor) -> Tensor:
+    def to_voxel(self, world: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
         """(..., 3) RAS mm -> continuous voxel index (i, j, k)."""
         return _apply(torch.linalg.inv(self.affine), world)
 
-    def normalize(self, world: Tensor) -> Tensor:
+    def normalize(self, world: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
         """(..., 3) RAS mm -> torch's normalized (x, y, z), `align_corners=False`: -1 and 1 are the outer faces."""
         return _apply(self._world_to_normalized(), world)
 
@@ -52,17 +56,17 @@ class Lattice:
         scale[:3, 3] = 1 / self.size - 1
         return scale @ torch.linalg.inv(self.affine)
 
-    def contains(self, world: Tensor) -> Tensor:
+    def contains(self, world: Float[Tensor, "*points 3"]) -> Bool[Tensor, "*points"]:
         """(...,) bool: is the point (RAS mm) inside the box that the voxels fill?"""
         return (self.normalize(world).abs() <= 1).all(-1)
 
-    def grid(self, device: torch.device | str = "cpu") -> Tensor:
+    def grid(self, device: torch.device | str = "cpu") -> Float[Tensor, "D H W 3"]:
         """(D, H, W, 3) float32 RAS mm of the voxel centers."""
         axes = [torch.arange(n, dtype=torch.float32, device=device) for n in self.shape]
         k, j, i = torch.meshgrid(*axes, indexing="ij")
         return self.to_world(torch.stack((i, j, k), -1))
 
-    def corners(self) -> Tensor:
+    def corners(self) -> Float[Tensor, "8 3"]:
         """(8, 3) float64 RAS mm of the corners of the box that the voxels fill."""
         unit = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
         return self.to_world(unit * self.size - 0.5)
@@ -87,7 +91,7 @@ class Geometry(Lattice):
             raise RegistrationError(f"A grid needs three sizes of at least 1, not {self.shape}: correct its shape.")
 
     @classmethod
-    def around(cls, points: Tensor, spacing: float, margin: float = 0.0) -> Geometry:
+    def around(cls, points: Float[Tensor, "N 3"], spacing: float, margin: float = 0.0) -> Geometry:
         """The axis-aligned grid of `spacing` mm whose box holds (N, 3) points (RAS mm) and `margin` mm around."""
         low, high = points.double().amin(0).cpu() - margin, points.double().amax(0).cpu() + margin
         size = torch.ceil((high - low) / spacing).clamp(min=1)
@@ -96,7 +100,7 @@ class Geometry(Lattice):
         affine[:3, 3] = (low + high) / 2 - (size - 1) / 2 * spacing
         return cls(_shape(size), affine)
 
-    def covering(self, points: Tensor) -> Geometry:
+    def covering(self, points: Float[Tensor, "N 3"]) -> Geometry:
         """The same lattice, its voxels where they are, cut or extended to the box of (N, 3) points, RAS mm."""
         index = self.to_voxel(points.double().cpu())
         low, high = torch.floor(index.amin(0) + 0.5 + 1e-6), torch.ceil(index.amax(0) - 0.5 - 1e-6)

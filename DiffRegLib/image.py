@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import SimpleITK
+    from jaxtyping import Float, Shaped
 
 
 NIFTI_FLOATS = {"16": "f4", "64": "f8"}
@@ -40,8 +41,8 @@ class Image(Lattice):
     dimensions or a singular affine.
     """
 
-    data: Tensor
-    affine: Tensor
+    data: Shaped[Tensor, "C D H W"]
+    affine: Float[Tensor, "4 4"]
 
     def __post_init__(self) -> None:
         if self.data.ndim != 4 or 0 in self.data.shape:
@@ -51,7 +52,7 @@ class Image(Lattice):
         object.__setattr__(self, "affine", checked_affine(self.affine))
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
         """(D, H, W)"""
         _channels, depth, height, width = self.data.shape
         return depth, height, width
@@ -72,8 +73,11 @@ class Image(Lattice):
         return Image(self.data.to(device), self.affine)
 
     def sample(
-        self, world: Tensor, mode: Literal["linear", "nearest"] = "linear", outside: float | Literal["border"] = 0.0
-    ) -> Tensor:
+        self,
+        world: Float[Tensor, "*points 3"],
+        mode: Literal["linear", "nearest"] = "linear",
+        outside: float | Literal["border"] = 0.0,
+    ) -> Shaped[Tensor, "C ..."]:
         """Values (C, ...) at points (..., 3) in RAS mm, differentiable in data and (linear) in the points.
 
         Beyond the box that the voxels fill the value is `outside`, or that of the nearest border voxel; in the outer

@@ -106,7 +106,9 @@ def _placement(view: dict[str, Any], size: tuple[int, int], name: str) -> Placem
     if resting is None:
         return Placement(seen if pose is None else seen.moved(pose), pose, isocenter)
     between = resting.pose @ torch.linalg.inv(seen.pose)
-    if pose is not None and not torch.allclose(between, pose, atol=max(1.0, float(pose[:3, 3].abs().max())) * AGREEMENT):
+    if pose is not None and not torch.allclose(
+        between, pose, atol=max(1.0, float(pose[:3, 3].abs().max())) * AGREEMENT
+    ):
         raise RegistrationError(f"{name} contradicts itself: {CT[0]} and the pose M do not fit, remove one of them.")
     return Placement(resting, between, isocenter)
 

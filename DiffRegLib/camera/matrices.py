@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from DiffRegLib.camera.pinhole import Camera
 from DiffRegLib.errors import RegistrationError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 SKEW = 1e-3  # of the focal length: beyond it the detector's axes are not perpendicular
 DISAGREEMENT = 0.01  # between the distances that the focal lengths along columns and rows stand for
 
 
 def from_intrinsics(
-    intrinsics: Tensor,
-    world_to_camera: Tensor,
+    intrinsics: Float[Tensor, "3 3"],
+    world_to_camera: Float[Tensor, "_ 4"],
     size: tuple[int, int],
     distance: float | None = None,
     spacing: tuple[float, float] | None = None,
@@ -35,11 +40,11 @@ def from_intrinsics(
 
 
 def from_projection_matrix(
-    matrix: Tensor,
+    matrix: Float[Tensor, "3 4"],
     size: tuple[int, int],
     distance: float | None = None,
     spacing: tuple[float, float] | None = None,
-    before: Tensor | None = None,
+    before: Float[Tensor, 3] | None = None,
 ) -> Camera:
     """A camera from P (3,4), RAS mm to homogeneous (column, row) in pixels, pixel centers at whole numbers.
 

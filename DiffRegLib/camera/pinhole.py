@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 Vector = Tensor | Sequence[float]
 """(3,) RAS mm."""
@@ -33,7 +37,7 @@ class Camera:
     distance: float
     spacing: tuple[float, float]
     size: tuple[int, int]
-    pose: Tensor
+    pose: Float[Tensor, "4 4"]
     principal: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -54,23 +58,25 @@ class Camera:
         return self.principal or ((self.size[1] - 1) / 2, (self.size[0] - 1) / 2)
 
     @property
-    def source(self) -> Tensor:
+    def source(self) -> Float[Tensor, 3]:
         """(3,) float64 RAS mm."""
         return self.pose[:3, 3].double()
 
     @property
-    def intrinsics(self) -> Tensor:
+    def intrinsics(self) -> Float[Tensor, "3 3"]:
         """(3,3) float64 calibration matrix K: camera coordinates in mm to homogeneous (column, row) in pixels."""
         focal = (self.distance / self.spacing[0], self.distance / self.spacing[1])
         rows = [[focal[0], 0.0, self.center[0]], [0.0, focal[1], self.center[1]], [0.0, 0.0, 1.0]]
         return torch.tensor(rows, dtype=torch.float64)
 
     @property
-    def projection_matrix(self) -> Tensor:
+    def projection_matrix(self) -> Float[Tensor, "3 4"]:
         """(3,4) float64 P = K [R | t]: RAS mm to homogeneous (column, row); its third row gives the depth in mm."""
         return self.intrinsics @ torch.linalg.inv(self.pose.double())[:3]
 
-    def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
+    def project(
+        self, points: Float[Tensor, "*points 3"]
+    ) -> tuple[Float[Tensor, "*points 2"], Float[Tensor, "*points"]]:
         """Where points (..., 3) in RAS mm appear: (..., 2) column and row in pixels, and (...,) depth in mm.
 
         The depth is the distance from the source along the axis; a point with a depth of 0 or less is never seen.
@@ -79,7 +85,7 @@ class Camera:
         projected = torch.nn.functional.linear(points, matrix[:, :3], matrix[:, 3])
         return projected[..., :2] / projected[..., 2:], projected[..., 2]
 
-    def detector_points(self, pixels: Tensor) -> Tensor:
+    def detector_points(self, pixels: Float[Tensor, "*pixels 2"]) -> Float[Tensor, "*pixels 3"]:
         """(..., 3) float64 RAS mm on the detector of pixels (..., 2), given as column and row."""
         center, pitch = torch.tensor((self.center, self.spacing), dtype=torch.float64)
         offset = (pixels.double() - center) * pitch
@@ -87,7 +93,7 @@ class Camera:
         return torch.nn.functional.linear(local, self.pose[:3, :3].double(), self.source)
 
     @property
-    def detector_affine(self) -> Tensor:
+    def detector_affine(self) -> Float[Tensor, "4 4"]:
         """(4,4) float64: (column, row, 0) in pixels to RAS mm on the detector, with 1 mm along the third axis.
 
         What an image that lies on its detector has as voxel-to-world matrix; right-handed.
@@ -100,14 +106,14 @@ class Camera:
         matrix[:3, 3] = self.detector_points(torch.zeros(2, dtype=torch.float64))
         return matrix
 
-    def sees(self, points: Tensor) -> Tensor:
+    def sees(self, points: Float[Tensor, "*points 3"]) -> Bool[Tensor, "*points"]:
         """(...,) bool: points (..., 3) between source and detector whose shadow falls on the image."""
         pixels, depth = self.project(points)
         high = torch.tensor([self.size[1], self.size[0]]) - 0.5
         inside = ((pixels >= -0.5) & (pixels <= high.to(pixels))).all(-1)
         return inside & (depth > 0) & (depth < self.distance)
 
-    def moved(self, motion: Tensor) -> Camera:
+    def moved(self, motion: Float[Tensor, "4 4"]) -> Camera:
         """The camera after a rigid motion (4,4) of the world, RAS mm."""
         return replace(self, pose=motion.double() @ self.pose.double())
 

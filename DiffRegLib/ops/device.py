@@ -22,7 +22,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The largest memory held so far in MB (10^6 bytes): of the GPU that torch uses, else of this process."""
+    """The largest memory held so far in MB (10^6 bytes): of the GPU that torch uses, else of this process.
+
+    Not by psutil: it knows the peak on Windows alone.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     if sys.platform == "linux":  # rusage would count what the parent held when it started this process
@@ -45,7 +48,7 @@ def _peak_on_windows() -> int:
         _fields_ = [("cb", wintypes.DWORD), ("faults", wintypes.DWORD), *((n, ctypes.c_size_t) for n in names)]
 
     counters = Counters(cb=ctypes.sizeof(Counters))
-    kernel = ctypes.windll.kernel32
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
     kernel.GetCurrentProcess.restype = wintypes.HANDLE
     query = kernel.K32GetProcessMemoryInfo
     query.argtypes = [wintypes.HANDLE, ctypes.POINTER(Counters), wintypes.DWORD]

@@ -14,6 +14,8 @@ corners once for both the sample and the weighted spatial derivative:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -21,8 +23,13 @@ from DiffRegLib.ops import backend as backends
 from DiffRegLib.ops.operator import operator
 from DiffRegLib.ops.reference import gather_reference, sample_reference, splat_reference
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def sample(volume: Tensor, points: Tensor, backend: str = "auto") -> Tensor:
+
+def sample(
+    volume: Float[Tensor, "B C D H W"], points: Float[Tensor, "B N 3"], backend: str = "auto"
+) -> Float[Tensor, "B C N"]:
     """Trilinear values of a volume at points, zero outside it.
 
     volume: (B,C,D,H,W) floating tensor.
@@ -36,7 +43,12 @@ def sample(volume: Tensor, points: Tensor, backend: str = "auto") -> Tensor:
     return torch.ops.diffreg.sample(volume, points, backend)
 
 
-def splat(points: Tensor, values: Tensor, shape: tuple[int, int, int], backend: str = "auto") -> Tensor:
+def splat(
+    points: Float[Tensor, "B N 3"],
+    values: Float[Tensor, "B C N"],
+    shape: tuple[int, int, int],
+    backend: str = "auto",
+) -> Float[Tensor, "B C D H W"]:
     """Adds each point's values to the eight voxels around it with trilinear weights: the adjoint of `sample`.
 
     points: (B,N,3) as in `sample`; the share of a point that falls on voxels outside the grid is lost.

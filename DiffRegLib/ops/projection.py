@@ -17,6 +17,8 @@ differentiable to the volume by the same two kernels, `project` and its adjoint 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -31,8 +33,13 @@ from DiffRegLib.ops.projection_reference import (
 )
 from DiffRegLib.ops.rays import Rays
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def project(volume: Tensor, rays: Rays, step: float, backend: str = "auto") -> Tensor:
+
+def project(
+    volume: Float[Tensor, "V C D H W"], rays: Rays, step: float, backend: str = "auto"
+) -> Float[Tensor, "B C P"]:
     """Line integrals (B,C,P) of a volume (B or 1,C,D,H,W), differentiable to the volume and to the rays' frames.
 
     step: between two samples, mm. backend: "auto", "reference", "cpu" or "cuda".
@@ -41,7 +48,9 @@ def project(volume: Tensor, rays: Rays, step: float, backend: str = "auto") -> T
     return torch.ops.diffreg.project(volume, *rays, step, slopes, backend)[0]
 
 
-def project_with_sums(volume: Tensor, rays: Rays, step: float, backend: str = "auto") -> tuple[Tensor, Tensor]:
+def project_with_sums(
+    volume: Float[Tensor, "V C D H W"], rays: Rays, step: float, backend: str = "auto"
+) -> tuple[Float[Tensor, "B C P"], Float[Tensor, "B C P 6"]]:
     """Line integrals (B,C,P), and A and B of every ray (B,C,P,6) in voxels; both without a gradient of their own."""
     with torch.no_grad():
         return torch.ops.diffreg.project(volume, *rays, step, True, backend)

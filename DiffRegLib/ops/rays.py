@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Rays(NamedTuple):
@@ -18,8 +21,8 @@ class Rays(NamedTuple):
     pixels: (P,) int32, row * columns + column. columns: of the detector.
     """
 
-    frames: Tensor
-    detector: Tensor
+    frames: Float[Tensor, "B 4 3"]
+    detector: Float[Tensor, "B 5"]
     pixels: Tensor
     columns: int
 

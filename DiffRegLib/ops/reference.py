@@ -36,11 +36,11 @@ def voxels_of(points: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ((points + 1) * size - 1) / 2
 
 
-def read_cells(volume: Tensor, voxels: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor | None]:
-    """Trilinear values (B,C,N) at voxel coordinates (B,N,3), and if wanted their gradient (B,C,N,3) to these."""
+def read_cells(volume: Tensor, voxels: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor]:
+    """Trilinear values (B,C,N) at voxel coordinates (B,N,3), and if wanted their gradient (B,C,N,3), else 0."""
     channels, flat = volume.shape[1], volume.flatten(2)
     sampled = volume.new_zeros(volume.shape[0], channels, voxels.shape[1])
-    slope = sampled[..., None].expand(-1, -1, -1, 3) if slopes else None
+    slope = sampled[..., None].expand(-1, -1, -1, 3)
     for index, (u, v, w), (du, dv, dw) in _corners(voxels, volume.shape[2:]):
         value = flat.gather(2, index[:, None].expand(-1, channels, -1))
         sampled = sampled + value * (u * v * w)[:, None].to(volume.dtype)

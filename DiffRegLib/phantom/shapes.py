@@ -73,8 +73,9 @@ class EllipticCylinder:
 def _implicit(offset: Tensor, radii: tuple[float, ...]) -> Tensor:
     """|q| (|q| - 1) / |grad q| with q = offset / radii: the distance to first order, smooth away from the center."""
     squares = [c * c for c in offset.unbind(-1)]
-    length = sum(s * r**-2 for s, r in zip(squares, radii, strict=True)).clamp(min=1e-12).sqrt()
-    slope = sum(s * r**-4 for s, r in zip(squares, radii, strict=True)).clamp(min=1e-12).sqrt()
+    none = offset.new_zeros(())
+    length = sum((s * r**-2 for s, r in zip(squares, radii, strict=True)), none).clamp(min=1e-12).sqrt()
+    slope = sum((s * r**-4 for s, r in zip(squares, radii, strict=True)), none).clamp(min=1e-12).sqrt()
     return length * (length - 1) / slope
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 FEWEST_POINTS = 10
 SMALLEST_EXTENT = 1.0  # mm; a body measured in meters stays below it
@@ -36,7 +40,7 @@ class PointCloud:
             raise RegistrationError(f"A cloud of {n} points needs one weight and one channel for each of them.")
 
     @classmethod
-    def plain(cls, points, weights=None) -> PointCloud:
+    def plain(cls, points: ArrayLike, weights: ArrayLike | None = None) -> PointCloud:
         """A cloud of one channel; `points` (N, 3) tensor or array in RAS mm, `weights` (N,) or 1."""
         points = torch.as_tensor(points).to(torch.float32)
         if weights is None:
@@ -45,7 +49,7 @@ class PointCloud:
         return cls(points, weights, torch.zeros(len(points), dtype=torch.int64, device=points.device))
 
     @classmethod
-    def labeled(cls, points, values, weights=None) -> PointCloud:
+    def labeled(cls, points: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> PointCloud:
         """A cloud with one channel for each distinct label; `values` (N,) integers."""
         plain = cls.plain(points, weights)
         values = torch.as_tensor(values, device=plain.points.device).to(torch.int64)
@@ -60,7 +64,7 @@ class PointCloud:
         """(N,) int64: the label of each point."""
         return torch.tensor(self.labels, dtype=torch.int64, device=self.points.device)[self.channels]
 
-    def to(self, device) -> PointCloud:
+    def to(self, device: torch.device | str) -> PointCloud:
         return replace(
             self, points=self.points.to(device), weights=self.weights.to(device), channels=self.channels.to(device)
         )

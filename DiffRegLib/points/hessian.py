@@ -40,14 +40,15 @@ class Differentiator:
     matrices: tuple[tuple[Tensor, Tensor, Tensor], ...]  # [axis z, y, x][order]
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], spacing: tuple[float, ...], grid: tuple[np.ndarray, ...], sigma: float):
+    def of(
+        cls, shape: tuple[int, ...], spacing: tuple[float, ...], grid: tuple[np.ndarray, ...], sigma: float
+    ) -> Differentiator:
         """shape, spacing (mm) and positions of the new grid (mm) along (z, y, x); sigma in mm."""
-        return cls(
-            tuple(
-                tuple(derivative_matrix(n, s, positions, sigma, order) for order in range(3))
-                for n, s, positions in zip(shape, spacing, grid, strict=True)
-            )
-        )
+        matrices = []
+        for n, s, positions in zip(shape, spacing, grid, strict=True):
+            value, first, second = (derivative_matrix(n, s, positions, sigma, order) for order in range(3))
+            matrices.append((value, first, second))
+        return cls(tuple(matrices))
 
     def __call__(self, volume: Tensor, rows: slice) -> dict[str, Tensor]:
         """First and second derivatives (per mm, per mm^2) of a (D, H, W) volume in these z rows of the new grid."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +85,9 @@ def find_ridges(ct: Image, inside: Tensor, scales: tuple[float, ...] = SCALES) -
     return Ridges(ct.to_world(index.double()).float(), strength)
 
 
-def _ridges_of_slab(derivatives, wanted: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
+def _ridges_of_slab(
+    derivatives: Iterable[tuple[float, Any]], wanted: Tensor, step: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Voxel (z, y, x), offset (x, y, z) in mm and tubeness of the ridges, each voxel at its clearest scale."""
     voxels = torch.nonzero(wanted)
     best = torch.full((len(voxels),), FAINTEST)

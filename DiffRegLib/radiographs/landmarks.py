@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.transforms import Affine
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 FEWEST = 4
 FLAT = 1e-3  # ratio of extents below which points count as lying in a plane or on a line
@@ -37,7 +41,7 @@ class LandmarkPose:
         return float(self.errors.square().mean().sqrt())
 
 
-def pose_from_landmarks(points: Tensor, clicks: Tensor, camera: Camera) -> LandmarkPose:
+def pose_from_landmarks(points: Float[Tensor, "N 3"], clicks: Float[Tensor, "N 2"], camera: Camera) -> LandmarkPose:
     """The pose under which points (N, 3), RAS mm of the CT, are projected onto clicks (N, 2), column and row in px.
 
     From six points that are in no plane the direct linear transform gives a start (Hartley and Zisserman, Multiple view

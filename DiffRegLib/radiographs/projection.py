@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from DiffRegLib import ops
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.ops.rays import Rays, scan_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class HasGeometry(Protocol):
@@ -39,12 +42,12 @@ def default_step(affine: Tensor) -> float:
 
 def project(
     volume: HasGeometry,
-    pose: Tensor,
+    pose: Float[Tensor, "*B 4 4"],
     camera: Camera | Sequence[Camera],
     step: float | None = None,
     pixels: Tensor | None = None,
     backend: str = "auto",
-) -> Tensor:
+) -> Float[Tensor, "B C *pixels"]:
     """Line integrals of a volume along the rays of a pinhole camera: values of the volume times mm.
 
     volume: `data` (C,D,H,W), or (B,C,D,H,W) with one volume a view, and `affine` (4,4) from voxel to RAS mm; it may be
@@ -85,7 +88,9 @@ def project(
     return scan.image(ops.project(data, Rays(frames, detector, scan.pixels, columns), step, backend))
 
 
-def frames_of(pose: Tensor, affine: Tensor, cameras: Sequence[Camera]) -> Tensor:
+def frames_of(
+    pose: Float[Tensor, "*B 4 4"], affine: Float[Tensor, "4 4"], cameras: Sequence[Camera]
+) -> Float[Tensor, "B 4 3"]:
     """Source, center of pixel (0,0), step to the next column and to the next row, in voxels: (B,4,3) float64.
 
     pose: (4,4) or (B,4,4), places the volume in the world of the cameras; affine: (4,4) voxel to RAS mm.

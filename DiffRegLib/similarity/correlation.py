@@ -8,15 +8,22 @@ correlate with nothing: 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
+    Planes = Float[Tensor, "*batch H W"]
+    Mask = Shaped[Tensor, "*batch H W"]
+
 TINY = 1e-12  # of the variance that counts as none, relative to the mean square
 
 
-def ncc(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
+def ncc(first: Planes, second: Planes, mask: Mask | None = None) -> Float[Tensor, "*batch"]:
     """Normalized cross-correlation, -1 to 1."""
     a, b, weights = _same(first, second, mask)
     a, b = _centered(a, weights), _centered(b, weights)
@@ -24,7 +31,7 @@ def ncc(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
     return covariance / (_energy(a, first, weights) * _energy(b, second, weights)).sqrt()
 
 
-def gradient_ncc(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
+def gradient_ncc(first: Planes, second: Planes, mask: Mask | None = None) -> Float[Tensor, "*batch"]:
     """Mean NCC of the two Sobel derivatives (Gao et al., ProST, MICCAI 2020, sec. 2.3), -1 to 1.
 
     A derivative counts where all nine of its pixels exist and are inside the mask: neither the edge of the image nor
@@ -33,12 +40,17 @@ def gradient_ncc(first: Tensor, second: Tensor, mask: Tensor | None = None) -> T
     a, b, weights = _same(first, second, mask)
     inside = -F.max_pool2d(-_planes(weights), 3, 1)
     inside = inside.view(*weights.shape[:-2], *inside.shape[-2:])
-    return sum(ncc(x, y, inside) for x, y in zip(sobel(a), sobel(b))) / 2
+    across, down = (ncc(x, y, inside) for x, y in zip(sobel(a), sobel(b)))
+    return (across + down) / 2
 
 
 def patch_ncc(
-    first: Tensor, second: Tensor, mask: Tensor | None = None, sizes: Sequence[int] = (5, 11), floor: float = 0.05
-) -> Tensor:
+    first: Planes,
+    second: Planes,
+    mask: Mask | None = None,
+    sizes: Sequence[int] = (5, 11),
+    floor: float = 0.05,
+) -> Float[Tensor, "*batch"]:
     """Mean over all square patches, and over the sizes, of the NCC within the patch, -1 to 1.
 
     sizes: widths in pixels. floor: a patch whose standard deviation is below this fraction of the whole image's counts
@@ -61,7 +73,7 @@ def patch_ncc(
     return torch.stack(scores).mean(0)
 
 
-def negative_mse(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
+def negative_mse(first: Planes, second: Planes, mask: Mask | None = None) -> Float[Tensor, "*batch"]:
     """Minus the mean squared difference: 0 for equal images."""
     a, b, weights = _same(first, second, mask)
     return -(weights * (a - b) ** 2).sum((-2, -1)) / weights.sum((-2, -1)).clamp(min=TINY)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 def masked_blur(image: Tensor, mask: Tensor, sigma: float) -> Tensor:
@@ -19,17 +24,19 @@ class LocalNormalization:
     is added to the local one, so that flat neighborhoods are not blown up into noise.
     """
 
-    def __init__(self, mask: Tensor, sigma: float, floor: float) -> None:
+    def __init__(self, mask: Shaped[Tensor, "H W"], sigma: float, floor: float) -> None:
         self.mask = mask if mask.is_floating_point() else mask.float()
         self.sigma, self.floor = sigma, floor
         self._mass = _blur(self.mask[None], sigma).clamp(min=1e-3)
 
-    def __call__(self, image: Tensor) -> Tensor:
+    def __call__(self, image: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
         """Normalizes (K,H,W)."""
         detail, local, floor = self._parts(image)
         return detail / (local + floor)
 
-    def with_jacobian(self, image: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+    def with_jacobian(
+        self, image: Float[Tensor, "H W"], jacobian: Float[Tensor, "K H W"]
+    ) -> tuple[Float[Tensor, "H W"], Float[Tensor, "K H W"]]:
         """The normalized image (H,W) and what becomes of its derivatives (K,H,W); the floor is held constant."""
         detail, local, floor = self._parts(image[None])
         deviation = local + floor
@@ -37,7 +44,7 @@ class LocalNormalization:
         slope = jacobian - self._mean(jacobian)
         return normalized[0], (slope - normalized * self._mean(detail * slope) / local) / deviation
 
-    def deviation(self, image: Tensor) -> Tensor:
+    def deviation(self, image: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
         """The standard deviation in the neighborhood of each pixel of (K,H,W)."""
         return self._parts(image)[1]
 

@@ -7,11 +7,15 @@ image-guided interventions using self-similarities, MICCAI 2013.
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from DiffRegLib.ops.axes import box, filter_axes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 CHANNELS = 12
 SIX = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
@@ -21,7 +25,7 @@ CLIP = 1e3
 """How far the local variance may lie from its mean over the volume, as a factor: flat air is no pattern."""
 
 
-def mind_ssc(volume: Tensor, radius: int = 1, distance: int = 1) -> Tensor:
+def mind_ssc(volume: Float[Tensor, "D H W"], radius: int = 1, distance: int = 1) -> Float[Tensor, "12 D H W"]:
     """(D, H, W) -> (12, D, H, W) in [0, 1]: exp(-d / v) for each pair of neighboring patches, 1 for the most alike.
 
     d is the mean squared difference of the patches of `radius` voxels, `distance` voxels from the center each, less

@@ -11,11 +11,15 @@ P. Cachier et al., Iconic feature based nonrigid registration: the PASHA algorit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from DiffRegLib.ops.axes import filter_axes, gaussian
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 EMPTY = 1e-3
 """Share of a neighborhood inside the weights below which nothing is known of it."""
@@ -36,7 +40,7 @@ class Neighborhoods:
 
     def mean(self, volume: Tensor) -> Tensor:
         """(..., D, H, W): the weighted mean in each neighborhood."""
-        if self._weight is None:
+        if self._weight is None or self._mass is None:
             return filter_axes(volume, self._blur)
         return filter_axes(volume * self._weight, self._blur) / self._mass
 
@@ -57,8 +61,12 @@ class Neighborhoods:
 
 
 def lncc(
-    first: Tensor, second: Tensor, sigma: Sequence[float], floor: float = 0.0, weight: Tensor | None = None
-) -> Tensor:
+    first: Float[Tensor, "*batch D H W"],
+    second: Float[Tensor, "*batch D H W"],
+    sigma: Sequence[float],
+    floor: float = 0.0,
+    weight: Float[Tensor, "D H W"] | None = None,
+) -> Float[Tensor, "*batch"]:
     """Mean local correlation of two volumes (..., D, H, W), one number a volume, -1 to 1; differentiable.
 
     sigma: of the neighborhoods, in voxels along D, H, W. floor: see `Neighborhoods`. weight: (D, H, W).

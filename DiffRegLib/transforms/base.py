@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,9 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.transforms.invert import CHUNK, invert_on_grid
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Transform:
@@ -19,7 +24,7 @@ class Transform:
 
     residual: float = 0.0
 
-    def __call__(self, points: Tensor) -> Tensor:
+    def __call__(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
         raise TypeError(f"{type(self).__name__} does not map points: implement __call__.")
 
     def __matmul__(self, inner: Transform) -> Transform:
@@ -41,7 +46,7 @@ class Transform:
         field, residual = invert_on_grid(self, geometry)
         return DisplacementField(field, residual)
 
-    def map_grid(self, geometry: Geometry | Image, device: torch.device | str = "cpu") -> Tensor:
+    def map_grid(self, geometry: Geometry | Image, device: torch.device | str = "cpu") -> Float[Tensor, "D H W 3"]:
         """(D, H, W, 3) RAS mm of the mapped voxel centers, without gradients, a slab at a time."""
         with torch.no_grad():
             points = geometry.grid(device).reshape(-1, 3)
@@ -52,7 +57,7 @@ class Transform:
         field = self.map_grid(geometry, device) - geometry.grid(device)
         return DisplacementField(Image(field.movedim(-1, 0).contiguous(), geometry.affine))
 
-    def jacobian(self, points: Tensor) -> Tensor:
+    def jacobian(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3 3"]:
         """(..., 3, 3) dT/dx at points (..., 3): row = component of T, column = component of x, dimensionless."""
         with torch.enable_grad():
             x = points.detach().requires_grad_()

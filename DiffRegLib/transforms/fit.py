@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import roma
 import torch
 from torch import Tensor
@@ -9,8 +11,11 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.transforms.linear import Affine
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def fit_rigid(source: Tensor, target: Tensor) -> Affine:
+
+def fit_rigid(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Affine:
     """The rotation and translation that bring (N, 3) `source` onto `target` (RAS mm), N >= 3, not on a line.
 
     Umeyama: Least-squares estimation of transformation parameters between two point patterns, PAMI 1991.
@@ -22,7 +27,7 @@ def fit_rigid(source: Tensor, target: Tensor) -> Affine:
     return Affine(roma.Rigid(*roma.rigid_points_registration(source, target)).to_homogeneous())
 
 
-def fit_affine(source: Tensor, target: Tensor) -> Affine:
+def fit_affine(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Affine:
     """The affine map that brings (N, 3) `source` onto `target` (RAS mm) with least squares, N >= 4, not in a plane."""
     source, target = _paired(source, target, 4)
     homogeneous = torch.cat((source, torch.ones_like(source[:, :1])), 1)

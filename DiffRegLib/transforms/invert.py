@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 CHUNK = 1 << 20
 """Points mapped at a time where a whole grid is evaluated: bounds the memory."""
@@ -21,12 +24,17 @@ COARSE = 4
 class Mapping(Protocol):
     """What is inverted: a map of points (..., 3) in RAS mm that knows its Jacobian (..., 3, 3)."""
 
-    def __call__(self, points: Tensor) -> Tensor: ...
+    def __call__(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]: ...
 
-    def jacobian(self, points: Tensor) -> Tensor: ...
+    def jacobian(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3 3"]: ...
 
 
-def invert_points(transform: Mapping, targets: Tensor, start: Tensor | None = None, tolerance: float = 1e-3) -> Tensor:
+def invert_points(
+    transform: Mapping,
+    targets: Float[Tensor, "*points 3"],
+    start: Float[Tensor, "*points 3"] | None = None,
+    tolerance: float = 1e-3,
+) -> Float[Tensor, "*points 3"]:
     """x with T(x) = y for targets y (..., 3) in RAS mm, to `tolerance` mm where T is a diffeomorphism.
 
     From `start` (..., 3), or y less its displacement: fixed-point steps x - (T(x) - y) while they shrink the residual

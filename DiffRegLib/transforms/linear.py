@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import roma
 import torch
 from torch import Tensor
@@ -10,11 +13,14 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.transforms.base import Transform
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 class Affine(Transform):
     """x -> A x + t, given as the (4, 4) matrix in RAS mm; raises `RegistrationError` when it is singular."""
 
-    def __init__(self, matrix: Tensor) -> None:
+    def __init__(self, matrix: Float[Tensor, "4 4"]) -> None:
         self.matrix = torch.as_tensor(matrix, dtype=torch.float64)
         if self.matrix.shape != (4, 4) or not self.matrix.isfinite().all():
             raise RegistrationError("An affine transform needs a finite 4 x 4 matrix: correct it.")
@@ -48,12 +54,16 @@ class Affine(Transform):
         return Affine(torch.linalg.inv(self.matrix))
 
 
-def rotation_matrix(angles: Tensor) -> Tensor:
+def rotation_matrix(angles: Float[Tensor, 3] | Sequence[float]) -> Float[Tensor, "3 3"]:
     """(3, 3) R = Rz(rz) Ry(ry) Rx(rx), right-handed, from (rx, ry, rz) in degrees; differentiable."""
     return roma.euler_to_rotmat("xyz", torch.as_tensor(angles, dtype=torch.float64), degrees=True)
 
 
-def rigid(angles: Tensor, translation: Tensor, center: Tensor | None = None) -> Affine:
+def rigid(
+    angles: Float[Tensor, 3] | Sequence[float],
+    translation: Float[Tensor, 3] | Sequence[float],
+    center: Float[Tensor, 3] | None = None,
+) -> Affine:
     """x -> c + R (x - c) + t with R of `rotation_matrix` (degrees), t and c (3,) in mm; c is the origin by default."""
     rotation = rotation_matrix(angles)
     center = torch.zeros(3, dtype=torch.float64) if center is None else torch.as_tensor(center, dtype=torch.float64)
@@ -62,7 +72,9 @@ def rigid(angles: Tensor, translation: Tensor, center: Tensor | None = None) -> 
     return Affine(torch.cat((top, torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=torch.float64))))
 
 
-def rigid_parameters(transform: Affine, center: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def rigid_parameters(
+    transform: Affine, center: Float[Tensor, 3] | None = None
+) -> tuple[Float[Tensor, 3], Float[Tensor, 3]]:
     """Degrees (rx, ry, rz) and translation (3,) mm about `center` of a rigid transform: the inverse of `rigid`."""
     r = transform.matrix[:3, :3]
     center = torch.zeros(3, dtype=torch.float64) if center is None else torch.as_tensor(center, dtype=torch.float64)

@@ -5,12 +5,17 @@ Angles are radians here. A twist (..., 6) is a turn (rotation vector, radians) f
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import roma
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def rotation_exp(vector: Tensor) -> Tensor:
+
+def rotation_exp(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """(..., 3) rotation vector in radians to (..., 3, 3) rotation; twice differentiable, also at 0.
 
     Not by RoMa: the second derivative of its exponential is wrong below 1e-6 radians, and training needs it at 0.
@@ -20,7 +25,12 @@ def rotation_exp(vector: Tensor) -> Tensor:
     return torch.linalg.matrix_exp(torch.stack((o, -z, y, z, o, -x, -y, x, o), -1).unflatten(-1, (3, 3)))
 
 
-def geodesic(pose: Tensor, target: Tensor, center: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+def geodesic(
+    pose: Float[Tensor, "*batch 4 4"],
+    target: Float[Tensor, "*batch 4 4"],
+    center: Float[Tensor, 3],
+    radius: float,
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
     """Squared geodesic distance between poses (..., 4, 4) of a volume, in mm^2 (...,), and its gradient (..., 6).
 
     The metric counts a turn in mm on a sphere of `radius` mm about the volume's `center` (3,), RAS mm in its own frame:
@@ -40,7 +50,9 @@ def geodesic(pose: Tensor, target: Tensor, center: Tensor, radius: float) -> tup
     return squared, torch.cat((2 * radius**2 * turn, 2 * shift), -1)
 
 
-def perturbed(pose: Tensor, twist: Tensor, center: Tensor) -> Tensor:
+def perturbed(
+    pose: Float[Tensor, "*batch 4 4"], twist: Float[Tensor, "*batch 6"], center: Float[Tensor, 3]
+) -> Float[Tensor, "*batch 4 4"]:
     """The pose (..., 4, 4) after a small turn about the place of `center` (3,) and a shift, twist (..., 6).
 
     Differentiable to both; its derivative at a zero twist is the one that `geodesic` gives.
