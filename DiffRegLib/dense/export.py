@@ -15,9 +15,12 @@ from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.transforms import Affine, DisplacementField, Transform
 from DiffRegLib.transforms.base import CHUNK
 from DiffRegLib.transforms.folds import least_determinant, unfolded
+from DiffRegLib.transforms.invert import invert_points
 
 POLISHED = 3
 """Fixed-point steps that bring the backward flow onto the inverse of the field as it is interpolated."""
+TOLERANCE = 0.02
+"""mm; where they leave more, Newton steps follow."""
 
 
 @torch.no_grad()
@@ -38,7 +41,7 @@ def transforms(alignment: Alignment, fixed: Lattice, voxel: float) -> tuple[Tran
         return field, inverse, inverse.residual
     field = _without_folds(forward)
     reach = float(forward.data.norm(dim=0).max())
-    inverse = _without_folds(_polished(field, _flowed(alignment, _widened(lattice, reach), reach, -1.0)))
+    inverse = _without_folds(_polished(field, _flowed(alignment, _widened(lattice, reach), reach, -1.0), lattice))
     residual = _residual(field, inverse, lattice)
     if torch.equal(placement.matrix, Affine.identity().matrix):
         return field, inverse, residual
@@ -55,8 +58,8 @@ def _flowed(alignment: Alignment, lattice: Geometry, reach: float, sign: float =
     return Image(filter_axes(motion, smooth(lattice, wide, motion)), lattice.affine)
 
 
-def _polished(field: DisplacementField, inverse: Image) -> Image:
-    """Fixed-point steps where they bring inverse(y) closer to what the field carries to y."""
+def _polished(field: DisplacementField, inverse: Image, lattice: Geometry) -> Image:
+    """Fixed-point steps where they bring inverse(y) closer to what the field carries to y, else Newton's."""
     left = _left(field, inverse)
     for _ in range(POLISHED):
         closer = Image(inverse.data - left, inverse.affine)
@@ -64,6 +67,12 @@ def _polished(field: DisplacementField, inverse: Image) -> Image:
         better = further.norm(dim=0) < left.norm(dim=0)
         inverse = Image(torch.where(better, closer.data, inverse.data), inverse.affine)
         left = torch.where(better, further, left)
+    points = inverse.grid(inverse.device)
+    back = points + inverse.data.movedim(0, -1)
+    open_ = (left.norm(dim=0) > TOLERANCE) & lattice.contains(back)
+    if open_.any():
+        solved = invert_points(field, points[open_], back[open_], TOLERANCE)
+        inverse.data[:, open_] = (solved - points[open_]).T
     return inverse
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.image import Image
+from DiffRegLib.ops import fields
 from DiffRegLib.ops.axes import box, filter_axes
 
 LEAST = 0.05
@@ -19,22 +20,7 @@ def least_determinant(field: Image) -> Tensor:
     field: u (3, D, H, W) in RAS mm, linear between voxel centers. Within a cell the determinant is a blend of such
     corners' differences: where all are well above 0, no finer grid finds a fold, nor do central differences.
     """
-    data = field.data
-    padded = torch.nn.functional.pad(data[None], (1,) * 6, mode="replicate")[0]
-    least = torch.full(data.shape[1:], torch.inf, device=data.device)
-    volume = float(torch.linalg.det(field.affine[:3, :3]))
-    unit = field.affine[:3, :3].to(data)[:, :, None, None, None]
-    ahead = [padded.diff(dim=axis) for axis in (3, 2, 1)]
-    inner = slice(1, -1)
-    sides = (slice(0, -1), slice(1, None))
-    for x in sides:
-        for y in sides:
-            along_i, along_j = ahead[0][:, inner, inner, x] + unit[:, 0], ahead[1][:, inner, y, inner] + unit[:, 1]
-            across = torch.linalg.cross(along_i, along_j, dim=0)
-            for z in sides:
-                spanned = (across * (ahead[2][:, z, inner, inner] + unit[:, 2])).sum(0)
-                least = torch.minimum(least, spanned / volume)
-    return least
+    return fields.least_determinant(field.data, field.affine[:3, :3])
 
 
 def unfolded(field: Image, least: float = LEAST, rounds: int = ROUNDS) -> Image:

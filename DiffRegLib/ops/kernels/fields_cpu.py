@@ -1,0 +1,120 @@
+"""Vector fields on threads: points carried along one, and the smallest determinants of another.
+
+Both walk over what lies in order in memory, so nothing is sorted: a point's neighbors read the same voxels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from DiffRegLib.ops.kernels.cells import f32, i32, u64
+from DiffRegLib.ops.kernels.compiling import inlined, jit
+from DiffRegLib.ops.threads import in_parallel, spans
+
+FEWEST = 4096
+"""Points or voxels that are worth a thread."""
+
+
+@jit
+def _place(x, n):
+    """The lowest voxel of the cell that holds a coordinate clamped to n voxels, and the fraction beyond it."""
+    x = min(max(x, f32(0)), f32(n - 1))
+    i = min(i32(x), i32(max(n - 2, 0)))
+    return i, x - f32(i)
+
+
+@inlined
+def _read(field, shape, x, y, z):
+    """The vector (D, H, W, 3 in a flat array) at voxel coordinates, linear between voxels, constant beyond."""
+    depth, height, width = shape
+    (i, a), (j, b), (k, c) = _place(x, width), _place(y, height), _place(z, depth)
+    row, plane = u64(3 * width if height > 1 else 0), u64(3 * width * height if depth > 1 else 0)
+    step = u64(3 if width > 1 else 0)
+    p = u64(3) * u64((k * height + j) * width + i)
+    vx = vy = vz = f32(0)
+    for number in range(4):
+        u = b if number & 1 else f32(1) - b
+        v = c if number & 2 else f32(1) - c
+        q = p + (row if number & 1 else u64(0)) + (plane if number & 2 else u64(0))
+        near, far = u * v * (f32(1) - a), u * v * a
+        vx += near * field[q] + far * field[q + step]
+        vy += near * field[q + u64(1)] + far * field[q + step + u64(1)]
+        vz += near * field[q + u64(2)] + far * field[q + step + u64(2)]
+    return vx, vy, vz
+
+
+@jit
+def _flow_range(field, shape, points, lo, hi, steps, time):
+    h = f32(time / steps)
+    half, sixth = h * f32(0.5), h / f32(6)
+    for n in range(lo, hi):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        for _ in range(steps):
+            ax, ay, az = _read(field, shape, x, y, z)
+            bx, by, bz = _read(field, shape, x + half * ax, y + half * ay, z + half * az)
+            cx, cy, cz = _read(field, shape, x + half * bx, y + half * by, z + half * bz)
+            dx, dy, dz = _read(field, shape, x + h * cx, y + h * cy, z + h * cz)
+            x += sixth * (ax + f32(2) * (bx + cx) + dx)
+            y += sixth * (ay + f32(2) * (by + cy) + dy)
+            z += sixth * (az + f32(2) * (bz + cz) + dz)
+        points[n, 0], points[n, 1], points[n, 2] = x, y, z
+
+
+@inlined
+def _ahead(mapped, at, other, inside, unit):
+    """The difference of two voxels of (3, ...) along an axis; beyond the grid, that of the axis itself."""
+    if not inside:
+        return unit[0], unit[1], unit[2]
+    return (
+        mapped[0, other] - mapped[0, at] + unit[0],
+        mapped[1, other] - mapped[1, at] + unit[1],
+        mapped[2, other] - mapped[2, at] + unit[2],
+    )
+
+
+@jit
+def _least_range(field, shape, axes, volume, lo, hi, least):
+    """Planes lo to hi of the smallest of the eight determinants around each voxel."""
+    depth, height, width = shape
+    plane = height * width
+    for k in range(lo, hi):
+        for j in range(height):
+            for i in range(width):
+                at = (k * height + j) * width + i
+                smallest = f32(np.inf)
+                for number in range(8):
+                    right, up, on = number & 1, (number >> 1) & 1, number >> 2
+                    a = _ahead(field, at - 1 + right, at + right, (i + right > 0) and (i + right < width), axes[0])
+                    s = width * up
+                    b = _ahead(field, at - width + s, at + s, (j + up > 0) and (j + up < height), axes[1])
+                    s = plane * on
+                    c = _ahead(field, at - plane + s, at + s, (k + on > 0) and (k + on < depth), axes[2])
+                    spanned = (
+                        (a[1] * b[2] - a[2] * b[1]) * c[0]
+                        + (a[2] * b[0] - a[0] * b[2]) * c[1]
+                        + (a[0] * b[1] - a[1] * b[0]) * c[2]
+                    )
+                    smallest = min(smallest, spanned / volume)
+                least[at] = smallest
+
+
+def flow(velocity: Tensor, points: Tensor, steps: int, time: float) -> Tensor:
+    """See `DiffRegLib.ops.fields.flow`."""
+    field = velocity.detach().movedim(0, -1).contiguous().numpy().ravel()
+    carried, shape = points.detach().clone(), tuple(velocity.shape[1:])
+    moved = carried.numpy()
+    in_parallel(lambda s: _flow_range(field, shape, moved, *s, steps, time), spans(len(points), FEWEST))
+    return carried
+
+
+def least_determinant(field: Tensor, axes: Tensor) -> Tensor:
+    """See `DiffRegLib.ops.fields.least_determinant`."""
+    shape = tuple(field.shape[1:])
+    values, least = field.detach().contiguous().numpy().reshape(3, -1), np.empty(field[0].numel(), np.float32)
+    columns = axes.double().numpy().T.astype(np.float32).copy()
+    volume = f32(np.linalg.det(axes.double().numpy()))
+    smallest = max(1, FEWEST // max(1, shape[1] * shape[2]))
+    in_parallel(lambda s: _least_range(values, shape, columns, volume, *s, least), spans(shape[0], smallest))
+    return torch.from_numpy(least).view(shape)
