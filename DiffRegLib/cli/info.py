@@ -174,7 +174,7 @@ def _doubts(path: str, points: Tensor) -> Facts:
 
 
 def _transform_file(path: str) -> Facts:
-    from DiffRegLib.transforms import read_transform
+    from DiffRegLib.files import read_transform
 
     return [("kind", "transform, fixed -> moving"), *_transform(read_transform(path))]
 

@@ -24,6 +24,7 @@ _HOMES = {
     "read_landmarks": "points",
     "read_points": "points",
     "read_polydata": "surfaces",
+    "read_transform": "fields",
     "write_cloud": "points",
     "write_image": "images",
     "write_landmarks": "points",

@@ -39,9 +39,17 @@ def read(path: Path) -> Stored:
         data = data.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     data = data.astype(data.dtype.newbyteorder("="), copy=False)
     affine = _affine(head, raw.shape[:3], path)
-    says = True if int(head["intent_code"]) == LABEL else None
+    intent = int(head["intent_code"])
     rescaled = (slope, intercept) != (1.0, 0.0)
-    return Stored(data, affine, says=says, intent=int(head["intent_code"]), rescaled=rescaled)
+    return Stored(
+        data,
+        affine,
+        says=True if intent == LABEL else None,
+        intent=intent,
+        intent_name=bytes(head["intent_name"].tobytes()).rstrip(b"\0 ").decode("latin-1"),
+        intent_parameter=int(head["intent_p1"]),
+        rescaled=rescaled,
+    )
 
 
 def _cause(path: Path, error: Exception) -> str:

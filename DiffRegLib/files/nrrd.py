@@ -20,6 +20,8 @@ MILLIMETERS = {"mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1
 PATIENT = ("right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps")
 """The spaces that say where the patient's sides are, alone or with "-time"."""
 
+UNTURNED = "(1,0,0)(0,1,0)(0,0,1)"
+"""The measurement frame of vectors that are in the space of the file."""
 SEGMENT = re.compile(r"Segment(\d+)_(\w+)")
 
 
@@ -115,6 +117,20 @@ def _extent(inside: Tensor) -> list[int]:
         filled = inside.movedim(axis, 0).flatten(1).any(1).nonzero()
         found += [int(filled[0]), int(filled[-1])] if len(filled) else [0, -1]
     return found
+
+
+def check_vectors(fields: dict[str, str], path: str | Path) -> None:
+    """Raises `RegistrationError` where the vectors of a field may be in another frame or unit than LPS mm."""
+    if unit(fields, path) != 1.0:
+        raise RegistrationError(f"{path} is a field in another unit than mm: convert it.", path=path)
+    space = fields.get("space", "").lower()
+    turned = fields.get("measurement frame", "").replace(" ", "")
+    if space.removesuffix("-time") not in ("", "left-posterior-superior", "lps") or turned not in ("", UNTURNED):
+        raise RegistrationError(
+            f"{path} is a field in the space {space or 'unknown'} or with a frame of its own: save it in the space "
+            "left-posterior-superior, where ITK and Slicer read its vectors alike.",
+            path=path,
+        )
 
 
 def segments(fields: dict[str, str]) -> tuple[Segment, ...]:

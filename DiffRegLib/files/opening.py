@@ -14,11 +14,16 @@ from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import images
+from DiffRegLib.files.fields import read_both
 from DiffRegLib.files.kinds import SUFFIXES, Kind, accepted_as, kind_of, suffix_of
 from DiffRegLib.files.segments import Segment, has_air
 from DiffRegLib.files.stored import Stored
 from DiffRegLib.points.polydata import triangles, vertices
-from DiffRegLib.transforms import Transform, read_transform
+from DiffRegLib.transforms import Transform
+from DiffRegLib.transforms.io import read_itk_transform
+
+TRANSFORM, INVERSE = "transform.h5", "inverse.h5"
+"""The files of a result folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +120,10 @@ def _transform(path: str) -> Opened:
     folder = Path(path)
     if folder.is_dir():
         return Opened(
-            path, "transform", read_transform(folder / "transform.h5"), inverse=read_transform(folder / "inverse.h5")
+            path, "transform", read_itk_transform(folder / TRANSFORM), inverse=read_itk_transform(folder / INVERSE)
         )
-    return Opened(path, "transform", read_transform(path))
+    transform, inverse = read_both(path)
+    return Opened(path, "transform", transform, inverse=inverse)
 
 
 def _voxel_type(stored: Stored) -> str:

@@ -19,9 +19,9 @@ SKEW = 1e-3
 class Stored:
     """data (C, D, H, W) in the file's own type, the rescaling of its header done; affine (4, 4) float64, RAS mm.
 
-    says: whether the file says that it holds labels, None where it says nothing. segments: their names. intent: of a
-    NIfTI file, else 0. rescaled: whether slope and intercept changed the numbers. fields: what else a NRRD file
-    says. notes: what a person has to be told.
+    says: whether the file says that it holds labels, None where it says nothing. segments: their names. intent: code,
+    name and first parameter of a NIfTI file, else 0. rescaled: whether slope and intercept changed the numbers.
+    fields: what else a NRRD file says. notes: what a person has to be told.
     """
 
     data: np.ndarray
@@ -29,6 +29,8 @@ class Stored:
     says: bool | None = None
     segments: tuple[Segment, ...] = ()
     intent: int = 0
+    intent_name: str = ""
+    intent_parameter: int = 0
     rescaled: bool = False
     fields: dict[str, str] | None = None
     notes: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import kind_of, open_file, read_image, read_landmarks, split_key
+from DiffRegLib.files import kind_of, open_file, read_image, read_landmarks, read_transform, split_key
 from DiffRegLib.files.opening import Opened
 from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import METRICS, Job, read_job
@@ -17,7 +17,7 @@ from DiffRegLib.jobs.result import SUPPORT
 from DiffRegLib.methods.registration import TraceRow
 from DiffRegLib.points import PointCloud
 from DiffRegLib.review.case import Case, Drivers, LabelPair, LandmarkPairs
-from DiffRegLib.transforms import Transform, read_transform
+from DiffRegLib.transforms import Transform
 
 SIDES = ("fixed", "moving")
 THINGS = ("image", "labels", "surface", "points")

@@ -4,7 +4,7 @@ from DiffRegLib.transforms.base import Composite, DisplacementField, Transform
 from DiffRegLib.transforms.fit import fit_affine, fit_rigid
 from DiffRegLib.transforms.grids import BSpline, VelocityField
 from DiffRegLib.transforms.invert import invert_points
-from DiffRegLib.transforms.io import read_transform, write_transform
+from DiffRegLib.transforms.io import write_transform
 from DiffRegLib.transforms.linear import Affine, rigid, rigid_parameters, rotation_matrix
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "fit_affine",
     "fit_rigid",
     "invert_points",
-    "read_transform",
     "rigid",
     "rigid_parameters",
     "rotation_matrix",

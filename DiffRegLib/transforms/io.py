@@ -1,13 +1,15 @@
-"""Transform files: ITK's `.h5` and `.tfm`, and displacement fields as images; LPS inside the file, RAS outside."""
+"""Transform files: ITK's `.h5` and `.tfm`, and writing fields as images; LPS inside the file, RAS outside."""
 
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import LPS
@@ -24,30 +26,49 @@ IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 NIFTI_INTENT_OFFSET, NIFTI_DISPLACEMENT_VECTOR = 68, 1006
 
 
-def read_transform(path: str | Path, ras_components: bool = False) -> Transform:
-    """Reads a transform file; a displacement image's vectors are taken as ITK and Slicer do.
+def read_itk_transform(path: str | Path) -> Transform:
+    """Reads a transform file of ITK (`.h5`, `.tfm`, `.txt`, `.mat`); fields in image files are read in `files`.
 
-    That is RAS in a NIfTI file with intent 1006 (displacement), LPS elsewhere unless `ras_components`.
-
-    Raises `RegistrationError` that names the file when it is missing, unreadable, or of a kind that is not supported.
+    Raises `RegistrationError` that names the file when it is missing, unreadable, not finite, or of a kind that is not
+    supported.
     """
     import SimpleITK as sitk
 
     path = Path(path)
     if not path.is_file():
-        raise RegistrationError(f"{path} does not exist: check the path of the transform.")
+        raise RegistrationError(f"{path} does not exist: check the path of the transform.", path=path)
+    if not path.name.lower().endswith(ITK_SUFFIXES):
+        raise RegistrationError(f"{path} has an unknown extension: give {' '.join(ITK_SUFFIXES)}.", path=path)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        if path.name.lower().endswith(IMAGE_SUFFIXES):
-            return _displacement_from_itk(sitk.ReadImage(str(path), sitk.sitkVectorFloat32), ras_components)
-        if path.name.lower().endswith(ITK_SUFFIXES):
-            return transform_from_itk(sitk.ReadTransform(str(path)))
-    except RuntimeError:
-        raise RegistrationError(
-            f"{path} cannot be read as a transform: it is truncated, damaged or of another kind."
-        ) from None
+        transform = transform_from_itk(sitk.ReadTransform(str(path)))
+    except RuntimeError as error:
+        raise RegistrationError(f"{path} {_cause(path, str(error))}", path=path) from None
     except RegistrationError as error:
-        raise RegistrationError(f"{path}: {error}") from None
-    raise RegistrationError(f"{path} has an unknown extension: give {' '.join((*ITK_SUFFIXES, *IMAGE_SUFFIXES))}.")
+        raise RegistrationError(f"{path}: {error}", path=path) from None
+    if not all(bool(part.isfinite().all()) for part in _numbers(transform)):
+        raise RegistrationError(f"{path} holds NaN or infinite numbers: repair it or give another.", path=path)
+    return transform
+
+
+def _numbers(transform: Transform) -> list[Tensor]:
+    """The tensors that a transform is made of."""
+    if isinstance(transform, Composite):
+        return [numbers for part in transform.transforms for numbers in _numbers(part)]
+    return [transform.matrix] if isinstance(transform, Affine) else [transform.image.data]
+
+
+def _cause(path: Path, complaint: str) -> str:
+    """Why ITK does not read the file, and what to do."""
+    kind = re.search(r'instance of "([A-Za-z]+)_', complaint)
+    if kind:
+        return f"holds a {kind[1]}, which is not supported: save it as a displacement field (grid transform)."
+    head = path.read_bytes()[:4096]
+    if b"(Transform " in head:
+        return "is a parameter file of elastix: let transformix write its deformation field (-def all) and give that."
+    if re.fullmatch(rb"[\s\d.eE+-]+", head):
+        return "holds mere numbers, as FSL writes a matrix: save it as a transform of ITK (.tfm), in LPS mm."
+    return "cannot be read as a transform: it is truncated, damaged or of another kind."
 
 
 def write_transform(transform: Transform, path: str | Path) -> None:
@@ -88,13 +109,15 @@ def transform_from_itk(itk: SimpleITK.Transform) -> Transform:
     import SimpleITK as sitk
 
     kind = itk.GetName()
+    if itk.GetDimension() != 3:
+        raise RegistrationError(f"it is a transform of {itk.GetDimension()} dimensions: give one of 3.")
     if kind == "CompositeTransform":
         composite = sitk.CompositeTransform(itk)
         return Composite(
             [transform_from_itk(composite.GetNthTransform(n)) for n in range(composite.GetNumberOfTransforms())]
         )
     if kind == "DisplacementFieldTransform":
-        return _displacement_from_itk(sitk.DisplacementFieldTransform(itk).GetDisplacementField(), ras_components=False)
+        return DisplacementField(_flipped(from_itk(sitk.DisplacementFieldTransform(itk).GetDisplacementField())))
     if kind == "BSplineTransform":
         spline = sitk.BSplineTransform(itk)
         if spline.GetOrder() != 3:
@@ -148,10 +171,3 @@ def _as_field(transform: Transform) -> DisplacementField:
 def _flipped(image: Image) -> Image:
     """Vector components from RAS to LPS or back."""
     return Image(image.data * LPS.diagonal()[:3].to(image.data)[:, None, None, None], image.affine)
-
-
-def _displacement_from_itk(itk: SimpleITK.Image, ras_components: bool) -> DisplacementField:
-    if itk.GetDimension() != 3 or itk.GetNumberOfComponentsPerPixel() != 3:
-        raise RegistrationError("it is not a 3D image with 3 components a voxel: give a displacement field.")
-    image = from_itk(itk)
-    return DisplacementField(image if ras_components else _flipped(image))

@@ -13,7 +13,7 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.transforms.base import Composite, Transform
-from DiffRegLib.transforms.io import read_transform
+from DiffRegLib.transforms.io import read_itk_transform
 from DiffRegLib.transforms.linear import Affine, rigid
 
 SEPARATORS = re.compile(r"[\s,;|\[\](){}]+")
@@ -62,7 +62,7 @@ def _itk_matrix(text: str) -> Tensor:
         path = Path(folder) / "pasted.tfm"
         path.write_text(text.strip() + "\n", encoding="utf-8")
         try:
-            transform = read_transform(path)
+            transform = read_itk_transform(path)
         except RegistrationError:
             raise RegistrationError(
                 "The text looks like an ITK transform and cannot be read as one: paste the whole file."

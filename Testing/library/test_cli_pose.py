@@ -11,7 +11,7 @@ import torch
 from DiffRegLib.camera import c_arm, read_geometry, write_geometry
 from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_image, write_image
+from DiffRegLib.files import read_image, read_transform, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job
@@ -19,7 +19,7 @@ from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.worker import run_job
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
-from DiffRegLib.transforms import Affine, read_transform, rigid, write_transform
+from DiffRegLib.transforms import Affine, rigid, write_transform
 
 CENTER = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
 CORE = ("transform.h5", "inverse.h5", "metrics.json", "job.json", "overview.png")

@@ -9,11 +9,10 @@ import sys
 import pytest
 import torch
 
-from DiffRegLib.files import write_image
+from DiffRegLib.files import read_transform, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.jobs import worker_environment
-from DiffRegLib.transforms import read_transform
 
 QUICK = (
     *("--blurs", "4", "2", "--spacings", "4", "2", "--iterations", "30", "30", "--samples", "512", "512"),

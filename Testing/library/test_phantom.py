@@ -152,8 +152,7 @@ def test_seed_repeats_the_patient_and_another_seed_changes_the_vessels():
 
 
 def test_files_read_back_as_written(tmp_path):
-    from DiffRegLib.files import read_cloud, read_image, read_landmarks
-    from DiffRegLib.transforms import read_transform
+    from DiffRegLib.files import read_cloud, read_image, read_landmarks, read_transform
 
     phantom = write_phantom(tmp_path / "phantom", PhantomOptions(spacing=6.0, noise=0.0))
     folder = tmp_path / "phantom"

@@ -8,7 +8,7 @@ import torch
 from DiffRegLib.camera import write_geometry
 from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import write_image
+from DiffRegLib.files import read_transform, write_image
 from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import checksum
 from DiffRegLib.methods.projective import PoseOptions, register
@@ -19,7 +19,7 @@ from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import write_weights
-from DiffRegLib.transforms import Affine, read_transform, rigid
+from DiffRegLib.transforms import Affine, rigid
 from Testing.library.radiographed import CENTER, Radiograph, attenuation, distance, patient, xray
 
 pytestmark = pytest.mark.usefixtures("one_thread")

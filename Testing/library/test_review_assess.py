@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_image, read_labels
+from DiffRegLib.files import read_image, read_labels, read_transform
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, to_itk
 from DiffRegLib.review.agreement import likeness, local_correlation, warped_or_nan
@@ -18,7 +18,7 @@ from DiffRegLib.review.checks import findings
 from DiffRegLib.review.limits import LimitOptions, check_limits, read_limits, worst, write_limits
 from DiffRegLib.review.scores import label_rows
 from DiffRegLib.review.trust import distance_to_mask, distance_to_points, spread_of
-from DiffRegLib.transforms import Affine, DisplacementField, read_transform, rigid
+from DiffRegLib.transforms import Affine, DisplacementField, rigid
 from Testing.library.geometry import oblique_geometry, smooth_image
 
 RELATIVE = 1e-3

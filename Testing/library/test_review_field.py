@@ -5,13 +5,13 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from DiffRegLib.files import read_labels
+from DiffRegLib.files import read_labels, read_transform
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.review.field import analyze, own_grid
 from DiffRegLib.review.folds import folded_regions
 from DiffRegLib.review.segments import volume_changes
-from DiffRegLib.transforms import Affine, DisplacementField, read_transform, rigid
+from DiffRegLib.transforms import Affine, DisplacementField, rigid
 from Testing.library.geometry import oblique_geometry, smooth_field
 
 RELATIVE = 1e-3

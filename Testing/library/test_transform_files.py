@@ -6,13 +6,13 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import read_transform
 from DiffRegLib.image import Image, to_itk
 from DiffRegLib.transforms import (
     Affine,
     BSpline,
     DisplacementField,
     VelocityField,
-    read_transform,
     rigid,
     write_transform,
 )

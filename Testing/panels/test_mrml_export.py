@@ -13,10 +13,9 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_cloud, read_landmarks
+from DiffRegLib.files import read_cloud, read_landmarks, read_transform
 from DiffRegLib.mrml import arrays, export
 from DiffRegLib.mrml.seen import note
-from DiffRegLib.transforms import read_transform
 from Testing.modules import ROOT
 from Testing.panels import mrml_nodes as nodes
 

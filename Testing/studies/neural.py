@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from DiffRegLib.files import read_image
+from DiffRegLib.files import read_image, read_transform
 from DiffRegLib.methods.neural import PRESETS, NeuralOptions, register
 from DiffRegLib.options import from_dict, option_fields, to_dict
-from DiffRegLib.transforms import read_transform
 from DiffRegLib.transforms.folds import least_determinant
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from DiffRegLib.camera import Camera, c_arm, check_views, from_dicom, read_geometry
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import read_transform
 from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image
 from DiffRegLib.radiographs.attenuation import body_points, check_hounsfield, chosen, keep_only
@@ -19,7 +20,7 @@ from DiffRegLib.radiographs.landmarks import pose_from_landmarks
 from DiffRegLib.radiographs.options import CameraOptions, ImagingOptions, VolumeOptions
 from DiffRegLib.radiographs.radiograph import Radiograph, prepare
 from DiffRegLib.radiographs.xray import XRay, read_xray
-from DiffRegLib.transforms import Affine, Composite, Transform, read_transform, rigid
+from DiffRegLib.transforms import Affine, Composite, Transform, rigid
 
 SAME_POSE = 1e-2  # mm, and the same for entries of the rotation times 100
 
