@@ -19,6 +19,7 @@ from DiffRegLib.cli.inputs import flag
 from DiffRegLib.cli.parser import Parser
 from DiffRegLib.errors import Cancelled, RegistrationError
 from DiffRegLib.methods import methods
+from DiffRegLib.methods.method import Method
 
 VERBS = {
     "drr": "render radiographs of a CT: one view, a list of poses, a movie of a rotation",
@@ -70,19 +71,34 @@ def _parser(arguments: list[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"diffreg {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     chosen = arguments[0] if arguments else ""
-    for method in methods():
-        one = _add_verb(verbs, method.verb, method.summary)
-        if method.verb == chosen:
-            module = importlib.import_module(METHOD_WORDS.get(method.name, "DiffRegLib.cli.register"))
-            module.add_arguments(one, method)
-            one.set_defaults(run=functools.partial(module.run, method=method))
-    for verb, help in VERBS.items():
-        one = _add_verb(verbs, verb, help)
-        if verb == chosen:
-            module = importlib.import_module(f"DiffRegLib.cli.{verb}")
-            module.add_arguments(one)
-            one.set_defaults(run=module.run)
+    if chosen in VERBS:
+        _add_own(verbs, chosen)
+    elif method := _method_of(chosen):
+        _add_method(verbs, method)
+    elif chosen != "--version":  # help, or a word that is none: every verb is told
+        for method in methods():
+            _add_verb(verbs, method.verb, method.summary)
+        for verb, help in VERBS.items():
+            _add_verb(verbs, verb, help)
     return parser
+
+
+def _method_of(verb: str) -> Method | None:
+    return next((m for m in methods() if m.verb == verb), None) if verb and not verb.startswith("-") else None
+
+
+def _add_own(verbs: Any, verb: str) -> None:
+    module = importlib.import_module(f"DiffRegLib.cli.{verb}")
+    one = _add_verb(verbs, verb, VERBS[verb])
+    module.add_arguments(one)
+    one.set_defaults(run=module.run)
+
+
+def _add_method(verbs: Any, method: Method) -> None:
+    module = importlib.import_module(METHOD_WORDS.get(method.name, "DiffRegLib.cli.register"))
+    one = _add_verb(verbs, method.verb, method.summary)
+    module.add_arguments(one, method)
+    one.set_defaults(run=functools.partial(module.run, method=method))
 
 
 def _add_verb(verbs: Any, verb: str, help: str) -> Parser:

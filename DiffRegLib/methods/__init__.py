@@ -7,7 +7,7 @@ A method outside of this repository is found by its entry point in the group `di
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
+from collections.abc import Iterator
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.method import Method
@@ -34,14 +34,18 @@ def method(name: str) -> Method:
     return found
 
 
-def methods() -> tuple[Method, ...]:
-    """All methods: those of this repository in the order of the table, then those of others."""
-    return (*map(_own, METHODS), *_others())
+def methods() -> Iterator[Method]:
+    """All methods, each imported when its turn comes: those of the table, then those of others."""
+    yield from map(_own, METHODS)
+    yield from _others()
 
 
 def _own(name: str) -> Method:
     return importlib.import_module(METHODS[name]).METHOD
 
 
-def _others() -> list[Method]:
-    return [point.load() for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: p.name)]
+def _others() -> Iterator[Method]:
+    from importlib.metadata import entry_points
+
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        yield point.load()

@@ -64,7 +64,8 @@ def pair(tmp_path):
 
 def test_help_is_quick_and_imports_nothing_heavy():
     heavy = ("torch", "numpy", "numba", "scipy", "SimpleITK", "vtk", "rich")
-    for arguments in (["--help"], ["splat", "--help"]):
+    verbs = (["splat"], ["pose"], ["drr"], ["train"], ["train", "projective"])
+    for arguments in (["--help"], *([*verb, "--help"] for verb in verbs)):
         code = (
             "import sys\nfrom DiffRegLib.cli import main\n"
             f"try:\n    main({arguments})\nexcept SystemExit: pass\n"
