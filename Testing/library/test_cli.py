@@ -117,12 +117,15 @@ def test_splat_writes_the_files_of_a_result(pair, tmp_path):
         "metrics.json",
         "job.json",
         "overview.png",
+        "support.nii.gz",
     }
     assert [p.name for p in out.parent.iterdir()] == ["out 1"]
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["landmarks"]["before_mm"]["mean"] == pytest.approx(np.sqrt(81 + 36 + 16), abs=0.01)
     assert metrics["landmarks"]["after_mm"]["mean"] < 1.0  # a short schedule; the method's own tests ask for more
     assert metrics["folded_percent"] == 0
+    assert metrics["support"]["reach_mm"] == 30  # half of a kernel of 3 control points of 20 mm
+    assert "within 30 mm of data" in done.stdout
     assert "target registration error of 400 landmarks" in done.stdout
     assert "100 %" not in done.stderr and done.stderr == ""
 
