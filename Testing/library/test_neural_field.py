@@ -55,7 +55,9 @@ def test_the_gradients_by_hand_are_those_of_automatic_differentiation(dimension,
     parameters = {**dict(network.named_parameters()), **dict(codes.named_parameters())}
     moved = network(points[None], codes(points[None]), codes.shared)[0]
     wanted = torch.autograd.grad(((moved - target) ** 2).sum(), list(parameters.values()))
-    BlockNetwork(network, codes, block=70).learn(points, lambda at, low, high: 2 * (at - target[low:high]))
+    blocks = BlockNetwork(network, codes, block=70)
+    blocks.learn(points, lambda at, low, high: 2 * (at - target[low:high]))
+    blocks.share()
     for (name, parameter), expected in zip(parameters.items(), wanted):
         assert torch.allclose(parameter.grad, expected, atol=2e-5 * float(expected.abs().max()) + 1e-9), name
 

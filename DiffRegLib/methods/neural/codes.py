@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +31,7 @@ class Codes(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """(1 + T, N, C) local codes, and their derivatives, at the stack (1 + T, N, dimension) of points."""
         if len(points) == 1:
-            return ops.sample(self.local[None], self._normalized(points[0])[None]).transpose(1, 2)
+            return ops.sample(self.local[None], self.normalized(points[0])[None]).transpose(1, 2)
         return self._with_derivatives(points)
 
     def penalty(self) -> Tensor:
@@ -45,7 +43,7 @@ class Codes(nn.Module):
         """Number of nodes along x, y (and z)."""
         return torch.tensor(self.local.shape[:0:-1][: len(self.extent)], device=self.local.device)
 
-    def _normalized(self, points: Tensor) -> Tensor:
+    def normalized(self, points: Tensor) -> Tensor:
         """(N, 3) in torch's normalized coordinates of the map, which ends at its outermost nodes."""
         nodes = self.nodes.to(points)
         at = (points / self.extent.to(points)).clamp(-1, 1) * ((nodes - 1) / nodes)
@@ -58,24 +56,24 @@ class Codes(nn.Module):
         inside = ((raw >= 0) & (raw <= nodes - 1)).to(points)
         at = torch.minimum(raw.clamp(min=0), nodes - 1)
         low = torch.minimum(at.detach().floor(), (nodes - 2).clamp(min=0))
-        weights = torch.stack((1 - (at - low), at - low))
         steps = points[1:] * inside * (nodes - 1) / (2 * half)
-        rows = self.local.flatten(1).T
-        strides = torch.tensor([1, self.local.shape[3], self.local.shape[3] * self.local.shape[2]])[: len(half)]
-        total = 0
-        for corner in itertools.product((0, 1), repeat=len(half)):
-            place = torch.minimum(low.long() + torch.tensor(corner, device=low.device), self.nodes - 1)
-            factors = [weights[bit, :, axis] for axis, bit in enumerate(corner)]
-            code = rows[(place * strides.to(place)).sum(-1)]
-            total = total + _weights(factors, corner, steps)[..., None] * code
-        return total
+        corners = torch.cartesian_prod(*[torch.tensor([0, 1], device=low.device)] * len(half))
+        places = torch.minimum(low.long()[:, None] + corners, self.nodes - 1)
+        width, height = self.local.shape[3], self.local.shape[2]
+        flat = (places * torch.tensor([1, width, width * height], device=low.device)[: len(half)]).sum(-1)
+        read = torch.nn.functional.embedding(flat, self.local.flatten(1).T)
+        return torch.einsum("tnk,nkc->tnc", _weights(at - low, corners, steps), read)
 
 
-def _weights(factors: list[Tensor], corner: tuple[int, ...], steps: Tensor) -> Tensor:
-    """(1 + T, N): the product of a corner's weights along the axes, and its derivatives."""
-    value = torch.stack(factors).prod(0)
-    slopes = 0
-    for axis, bit in enumerate(corner):
-        others = [factor for n, factor in enumerate(factors) if n != axis]
-        slopes = slopes + (1 if bit else -1) * torch.stack(others).prod(0) * steps[..., axis]
+def _weights(part: Tensor, corners: Tensor, steps: Tensor) -> Tensor:
+    """(1 + T, N, K): the weights of the K corners of each cell, and their derivatives.
+
+    part: (N, D) fractions of a cell. corners: (K, D) of 0 and 1. steps: (T, N, D) derivatives of the fractions.
+    """
+    signs = 2 * corners - 1
+    factors = (1 - corners) + signs * part[:, None]
+    value, slopes = factors.prod(-1), 0
+    for axis in range(part.shape[1]):
+        others = torch.cat((factors[..., :axis], factors[..., axis + 1 :]), -1).prod(-1)
+        slopes = slopes + signs[:, axis] * others * steps[..., axis, None]
     return torch.cat((value[None], slopes))

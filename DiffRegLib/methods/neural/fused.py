@@ -40,17 +40,26 @@ class BlockNetwork:
 
     @torch.no_grad()
     def learn(self, points: Tensor, slope: Slope) -> None:
-        """Adds the gradients of a loss whose slope to the displacements at (N, dimension) points is given."""
+        """Adds the gradients of a loss whose slope to the displacements at (N, dimension) points is given.
+
+        Those to the codes are added by `share`.
+        """
         local = self.codes(points[None])[0]
         to_local = torch.empty_like(local)
-        for parameter in (*self.network.parameters(), *self.codes.parameters()):
+        for parameter in self.network.parameters():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        self._to_shared = torch.zeros_like(self.codes.shared)
         for low, high in self._spans(len(points)):
             moved = self._forward(points[low:high], local[low:high])
             to_local[low:high] = self._backward(slope(moved, low, high), local[low:high])
-        normalized, shape = self.codes._normalized(points)[None], self.codes.local.shape[1:]
-        self.codes.local.grad += ops.splat(normalized, to_local.T[None].contiguous(), tuple(shape))[0]
+        normalized, shape = self.codes.normalized(points)[None], self.codes.local.shape[1:]
+        self._to_codes = ops.splat(normalized, to_local.T[None].contiguous(), tuple(shape))[0]
+
+    def share(self) -> None:
+        """Adds the gradients of the codes that `learn` left; both networks have these codes, and may learn at once."""
+        for parameter, gradient in ((self.codes.local, self._to_codes), (self.codes.shared, self._to_shared)):
+            parameter.grad = gradient.clone() if parameter.grad is None else parameter.grad.add_(gradient)
 
     def _spans(self, count: int) -> list[tuple[int, int]]:
         return [(low, min(low + self._block, count)) for low in range(0, count, self._block)]
@@ -118,7 +127,7 @@ class BlockNetwork:
         _add(net.gate_weight, net.gate_bias, embedded, turned)
         to_bias = net.gate_bias.grad - before
         net.global_weight.grad.addr_(self.codes.shared, to_bias)
-        self.codes.shared.grad.addmv_(net.global_weight, to_bias)
+        self._to_shared.addmv_(net.global_weight, to_bias)
         net.local_weight.grad.addmm_(local.T, turned)
         return turned @ net.local_weight.T
 

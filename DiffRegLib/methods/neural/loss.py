@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.methods.neural.features import FeatureVolume
-from DiffRegLib.methods.neural.field import BACKWARD, FORWARD, NeuralField
+from DiffRegLib.methods.neural.field import BACKWARD, NeuralField
 from DiffRegLib.methods.neural.frame import Frame
 from DiffRegLib.methods.neural.fused import BlockNetwork
 from DiffRegLib.ops.backend import available
@@ -157,17 +157,18 @@ def compare_reference(volume: Tensor, index: Tensor, target: Tensor, weights: Te
 
 
 class Regularization:
-    """Of the field's slopes, at random points of the fixed image's box."""
+    """Of the field's slopes, at random points of the fixed image's box, of both directions in turn."""
 
     def __init__(self, field: NeuralField, kind: str, count: int) -> None:
-        self._field, self._count = field, count
+        self._field, self._count, self._direction = field, count, BACKWARD
         self._term = {"gradicon": self._inconsistency, "diffusion": self._slopes}[kind]
 
     def __call__(self, generator: torch.Generator) -> Tensor:
         """The term, differentiable in the field's parameters."""
         half = self._field.frame.half.float()
         points = (torch.rand(self._count, len(half), generator=generator) * 2 - 1) * half
-        return (self._term(points, FORWARD) + self._term(points, BACKWARD)) / 2
+        self._direction = 1 - self._direction
+        return self._term(points, self._direction)
 
     def _inconsistency(self, points: Tensor, direction: int) -> Tensor:
         """Mean squared entry of d(back(there(x)) - x)/dx (L. Tian et al., GradICON, CVPR 2023, eq. 4)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +17,7 @@ from DiffRegLib.methods.neural.loss import SIMILARITIES, FeatureDifference, Regu
 from DiffRegLib.methods.neural.options import NeuralOptions
 from DiffRegLib.methods.neural.prepare import Pair
 from DiffRegLib.methods.registration import Meter, TraceRow
-from DiffRegLib.ops.threads import one_thread
+from DiffRegLib.ops.threads import one_thread, threads
 
 WARM_UP = 20
 """Steps over which the learning rate rises."""
@@ -62,19 +64,24 @@ class InstanceOptimization:
         self._pair, self._landmarks, self._watch = pair, landmarks, watch
         self._networks = [BlockNetwork(network, field.codes) for network in field.networks]
         self._regularization = Regularization(field, options.regularization, options.regularized)
-        self._generator = torch.Generator().manual_seed(options.seed)
+        self._draws = [torch.Generator().manual_seed(3 * options.seed + n) for n in range(3)]
+        self._second: ThreadPoolExecutor | None = None
         self._adam = torch.optim.Adam(field.parameters(), betas=BETAS)
         self._steps, self._total = 0, max(1, sum(options.iterations))
         self._ends = time.monotonic() + options.seconds if options.seconds else float("inf")
 
     def run(self, meter: Meter) -> tuple[TraceRow, ...]:
         """Goes through all levels, or until time is up; returns the trace."""
-        for level in levels(self.options):
-            if time.monotonic() < self._ends and level.iterations:
-                self._level(level, meter)
-            else:
-                self._steps += level.iterations
-                meter.step("The time is up.", level.iterations)
+        with ExitStack() as stack:
+            if threads() > 1:
+                second = ThreadPoolExecutor(1, "neural", initializer=torch.set_num_threads, initargs=(1,))
+                self._second = stack.enter_context(second)
+            for level in levels(self.options):
+                if time.monotonic() < self._ends and level.iterations:
+                    self._level(level, meter)
+                else:
+                    self._steps += level.iterations
+                    meter.step("The time is up.", level.iterations)
         return tuple(self.trace)
 
     def _level(self, level: Level, meter: Meter) -> None:
@@ -102,13 +109,27 @@ class InstanceOptimization:
         self._adam.param_groups[0]["lr"] = rate
         self._adam.zero_grad(set_to_none=False)
         with one_thread():
-            pairs = zip(terms, self._networks)
-            similarity = sum(term.learn(net, level.samples, self._generator, 0.5) for term, net in pairs) / 2
+            learned = [self._learned(term, n, level.samples) for n, term in reversed(list(enumerate(terms)))]
             others = self._others()
-            others.backward()
+            parameters = list(self.field.parameters())
+            gradients = torch.autograd.grad(others, parameters, allow_unused=True)
+            similarity = sum(loss() for loss in learned) / 2
+            for network in self._networks:
+                network.share()
+            for parameter, gradient in zip(parameters, gradients):
+                if gradient is not None:
+                    parameter.grad += gradient
             self._adam.step()
         self._steps += 1
         return TraceRow(level.number, iteration, similarity, float(others.detach()), rate, "field")
+
+    def _learned(self, term: FeatureDifference, number: int, samples: int) -> Callable[[], float]:
+        """Lets a network learn, the second one beside the first where there is a thread for it; waits for its loss."""
+        work = (self._networks[number], samples, self._draws[number], 0.5)
+        if self._second is not None and number:
+            return self._second.submit(term.learn, *work).result
+        loss = term.learn(*work)
+        return lambda: loss
 
     def _rate(self) -> float:
         """Rises at first, then falls exponentially."""
@@ -119,7 +140,7 @@ class InstanceOptimization:
         """Regularization, length of the codes, and landmarks."""
         total = self.options.code_regularization * self.field.codes.penalty()
         if self.options.stiffness:
-            total = total + self.options.stiffness * self._regularization(self._generator)
+            total = total + self.options.stiffness * self._regularization(self._draws[2])
         if self._landmarks is not None and self.options.landmark_weight:
             total = total + self.options.landmark_weight * self._distance(*self._landmarks)
         return total

@@ -29,7 +29,7 @@ class NeuralOptions:
     spacings: tuple[float, ...] = option((8.0, 5.0, 3.0), "smallest voxel of each level", "mm", 0.1, 100.0)
     iterations: tuple[int, ...] = option((150, 150, 200), "steps of each level", "", 0, 100_000)
     samples: tuple[int, ...] = option((4096, 4096, 4096), "points that each step compares, each way", "", 16, 1_000_000)
-    regularized: int = option(256, "points at which the regularization is taken", low=10, high=10_000)
+    regularized: int = option(128, "points at which the regularization is taken", low=10, high=10_000)
     learning_rate: float = option(2e-3, "step of Adam at the start", low=1e-6, high=1.0)
     last_rate: float = option(0.2, "share of the learning rate that is left at the end", low=1e-4, high=1.0)
     units: int = option(64, "width of the networks' layers", low=8, high=1024)
