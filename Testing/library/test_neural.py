@@ -30,6 +30,7 @@ SMALL = NeuralOptions(
     iterations=(50, 50),
     samples=(512, 512),
     code_spacing=20.0,
+    similarity="mind",
     learning_rate=5e-3,
     stiffness=0.1,
     code_regularization=0.001,

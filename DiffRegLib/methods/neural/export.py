@@ -15,7 +15,7 @@ from DiffRegLib.transforms import DisplacementField, invert_points
 from DiffRegLib.transforms.base import CHUNK
 from DiffRegLib.transforms.folds import least_determinant, unfolded
 
-NODES = 2_500_000
+NODES = 1_000_000
 """Most nodes of an exported grid."""
 
 

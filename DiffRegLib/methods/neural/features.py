@@ -15,16 +15,18 @@ from torch import Tensor
 
 from DiffRegLib.geometry import Geometry, Lattice
 from DiffRegLib.image import Image
-from DiffRegLib.ops.axes import blurring, filter_axes
+from DiffRegLib.ops.axes import blurring
 from DiffRegLib.similarity.mind import mind_ssc
 from DiffRegLib.similarity.neighborhoods import Neighborhoods
 
-VOXELS = 2_500_000
-"""Most voxels of a level: 12 bytes each, for both images 60 MB."""
-SLAB = 250_000
+VOXELS = 2_000_000
+"""Most voxels of a level: 12 bytes each, for both images 48 MB."""
+SLAB = 100_000
 """Voxels whose features are computed at a time, in floating point."""
-HALO = 8
-"""Slices to both sides that the features of a slab read."""
+READ = 1 << 22
+"""Voxels of an image that are blurred at a time."""
+HALOS = {"mind": 3, "lncc": 15, "mixed": 15, "ncc": 1}
+"""Slices to both sides that the features of a slab and their slopes read."""
 OWN_BLUR = 0.29
 """Standard deviation of a voxel's own box, in voxels: 1 / sqrt(12)."""
 REACH = 60.0
@@ -36,8 +38,10 @@ NEIGHBORHOODS = (1.5, 4.0)
 NORMAL_FLOOR, NORMAL_RANGE = 0.1, 3.0
 """Of "lncc": the deviation that counts as flat, as a share of the whole volume's, and the largest normalized value."""
 
-SCALES = {"mind": 1.0, "lncc": 2 * NORMAL_RANGE**2, "ncc": 1.0}
-"""By which the mean squared difference of features enters the loss: that of "lncc" becomes 1 - LNCC."""
+PATTERNS = (1 / 12,) * 12
+LOCAL = (2 * NORMAL_RANGE**2 / len(NEIGHBORHOODS),) * len(NEIGHBORHOODS)
+WEIGHTS = {"mind": PATTERNS, "lncc": LOCAL, "mixed": PATTERNS + LOCAL, "ncc": (1.0,)}
+"""Of each channel's squared difference in the loss: patterns by their mean, "lncc" so that it becomes 1 - LNCC."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +62,11 @@ class FeatureVolume:
         return index.float(), self.data.view(-1, self.data.shape[-1])[chosen]
 
 
-def smoothed(image: Image, lattice_spacing: float, blur: Tensor) -> Image:
-    """The image at about `lattice_spacing` mm, never finer than it is; `blur`: (3,) mm along i, j, k, in total.
+def smoothed(image: Image, lattice_spacing: float, blur: Tensor, limits: tuple[float, float]) -> Image:
+    """The image at about `lattice_spacing` mm, never finer than it is.
 
-    Blurring and reading are one matrix an axis; beyond the border the image is not asked.
+    blur: (3,) mm along i, j, k, what the voxels blur among it. limits: of the intensities, clipped before. Blurring and
+    reading are one matrix an axis, applied to some slices at a time: no copy of the whole image is made.
     """
     own = image.spacing
     wanted = torch.tensor([max(lattice_spacing, float(s)) for s in own], dtype=torch.float64)
@@ -70,7 +75,10 @@ def smoothed(image: Image, lattice_spacing: float, blur: Tensor) -> Image:
     affine[:3, :3] *= image.size / size
     affine[:3, 3] = image.to_world(image.size / size / 2 - 0.5)
     rows = [_blurring(int(image.size[a]), int(size[a]), float(blur[a] / own[a]), image.data) for a in (2, 1, 0)]
-    return Image(filter_axes(image.data[:1], rows), affine)
+    at_once = max(1, READ // (image.shape[1] * image.shape[2]))
+    slabs = [rows[1] @ (slab.clamp(*limits) @ rows[2].T) for slab in image.data[0].split(at_once)]
+    planes = torch.cat(slabs)
+    return Image((rows[0] @ planes.flatten(1)).view(1, -1, *planes.shape[1:]), affine)
 
 
 def _blurring(count: int, wanted: int, blur: float, like: Tensor) -> Tensor:
@@ -119,7 +127,7 @@ def feature_volume(image: Image, kind: str, mask: Image | None = None) -> Featur
     """The features of a level's image, a slab at a time, and how often each voxel shall be drawn.
 
     kind: "mind" (MIND-SSC, 12 channels), "lncc" (intensities normalized in neighborhoods of two sizes, whose squared
-    difference is 2 - 2 LNCC) or "ncc" (intensities). mask: 0 where nothing is drawn, on any grid.
+    difference is 2 - 2 LNCC), "mixed" (both) or "ncc" (intensities). mask: 0 where nothing is drawn, on any grid.
     """
     volume = image.data[0]
     describe = _description(kind, volume)
@@ -128,7 +136,7 @@ def feature_volume(image: Image, kind: str, mask: Image | None = None) -> Featur
     at_once = max(1, SLAB // (height * width))
     for low in range(0, depth, at_once):
         high = min(low + at_once, depth)
-        first, last = max(0, low - HALO), min(depth, high + HALO)
+        first, last = max(0, low - HALOS[kind]), min(depth, high + HALOS[kind])
         part = describe(volume[first:last])
         if data is None:
             data = torch.empty(depth, height, width, len(part), dtype=torch.uint8)
@@ -152,18 +160,22 @@ def _description(kind: str, volume: Tensor) -> Callable[[Tensor], Tensor]:
         parts = [Neighborhoods(slab, (sigma,) * 3, floor).normalized(slab) for sigma in NEIGHBORHOODS]
         return (torch.stack(parts) / (2 * NORMAL_RANGE) + 0.5).clamp(0, 1)
 
-    return normalized
+    return normalized if kind == "lncc" else lambda slab: torch.cat((mind_ssc(slab), normalized(slab)))
 
 
 def _cumulated(change: Tensor, image: Image, mask: Image | None) -> Tensor:
-    inside = torch.ones_like(change)
+    """(D H W,) float64: the share of the draws up to each voxel; `change` is used up."""
+    inside = None
     if mask is not None:
-        inside = (mask.resample(image, mode="nearest").data[0] != 0).to(change)
-    change = change * inside
-    even = inside / inside.mean().clamp(min=1e-12)
-    share = EDGE * change / change.mean().clamp(min=1e-12) + (1 - EDGE) * even
-    cumulated = share.flatten().double().cumsum(0)
-    return cumulated / cumulated[-1]
+        inside = mask.resample(image, mode="nearest").data[0] != 0
+        change *= inside
+    change *= EDGE / change.mean().clamp(min=1e-12)
+    if inside is None:
+        change += 1 - EDGE
+    else:
+        change += inside * ((1 - EDGE) / inside.float().mean().clamp(min=1e-12))
+    cumulated = change.flatten().cumsum(0, dtype=torch.float64)
+    return cumulated.div_(float(cumulated[-1]))
 
 
 def _change(features: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ from DiffRegLib.ops.backend import available
 
 BLOCK = 1024
 """Points of a block: their activations of 64 units fill a few MB."""
+READ = 1 << 16
+"""Points whose local codes are read at a time."""
 
 Slope = Callable[[Tensor, int, int], Tensor]
 """Called with the displacements (n, dimension) of the points low to high; returns the gradient of the loss to them."""
@@ -34,9 +36,11 @@ class BlockNetwork:
     @torch.no_grad()
     def values(self, points: Tensor) -> Tensor:
         """(N, dimension) displacements at (N, dimension) points."""
-        local = self.codes(points[None])[0]
-        spans = self._spans(len(points))
-        return torch.cat([self._forward(points[low:high], local[low:high]) for low, high in spans])
+        found = []
+        for part in points.split(READ):
+            local = self.codes(part[None])[0]
+            found += [self._forward(part[low:high], local[low:high]) for low, high in self._spans(len(part))]
+        return torch.cat(found)
 
     @torch.no_grad()
     def learn(self, points: Tensor, slope: Slope) -> None:

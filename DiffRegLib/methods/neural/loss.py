@@ -23,14 +23,14 @@ class Route:
     """From a point drawn in one image over the field into the other.
 
     before: from the drawn point to where the field is asked, None for the same place. after: from where the field leads
-    to the other image, None for the same place. scale: of the mean squared difference of features in the loss.
+    to the other image, None for the same place. weights: of the channels' squared differences in the loss.
     """
 
     drawn: FeatureVolume
     read: FeatureVolume
     before: Transform | None
     after: Transform | None
-    scale: float = 1.0
+    weights: tuple[float, ...] = (1.0,)
 
 
 class FeatureDifference:
@@ -38,8 +38,7 @@ class FeatureDifference:
 
     def __init__(self, route: Route, frame: Frame) -> None:
         self.route, self._frame = route, frame
-        channels = route.read.data.shape[-1]
-        self._weights = torch.full((channels,), route.scale / (channels * LEVELS**2))
+        self._weights = torch.tensor(route.weights) / LEVELS**2
 
     def learn(self, network: BlockNetwork, count: int, generator: torch.Generator, weight: float = 1.0) -> float:
         """Draws `count` points, adds the gradient of `weight` times the loss, and returns the loss."""
@@ -112,7 +111,12 @@ def _centered(values: Tensor, inside: Tensor) -> Tensor:
     return (values - values[inside].mean()) * inside if bool(inside.any()) else values * 0
 
 
-SIMILARITIES = {"mind": FeatureDifference, "lncc": FeatureDifference, "ncc": SampleCorrelation}
+SIMILARITIES = {
+    "mind": FeatureDifference,
+    "lncc": FeatureDifference,
+    "mixed": FeatureDifference,
+    "ncc": SampleCorrelation,
+}
 """By the name of the option."""
 
 

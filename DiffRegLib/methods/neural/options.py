@@ -13,10 +13,10 @@ from DiffRegLib.options import option
 class NeuralOptions:
     """What `register` can be told; lengths in mm, schedules from coarse to fine."""
 
-    similarity: Literal["mind", "lncc", "ncc"] = option(
-        "mind",
-        "what the images are compared by: patterns of neighborhoods (any modalities), locally normalized intensities, "
-        "or correlation of intensities over all samples (one modality)",
+    similarity: Literal["mixed", "mind", "lncc", "ncc"] = option(
+        "mixed",
+        "what the images are compared by: patterns of neighborhoods (mind, any modalities), locally normalized "
+        "intensities (lncc), both (mixed), or correlation of intensities over all samples (ncc)",
         advanced=False,
     )
     regularization: Literal["gradicon", "diffusion"] = option(

@@ -58,7 +58,7 @@ def register(
     check_options(options)
     check_pair(fixed, moving, masks)
     back = None if initial is None else _inverse(initial, fixed)
-    pair = Pair(fixed, moving, *masks, initial, back).clipped()
+    pair = Pair(fixed, moving, *masks, initial, back)
     field = field or new_field(fixed, options)
     steps = sum(options.iterations)
     meter = Meter(progress, steps + max(1, round(EXPORT * steps)))

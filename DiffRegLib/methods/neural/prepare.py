@@ -10,7 +10,7 @@ from torch import Tensor
 from DiffRegLib.geometry import Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.methods.neural.features import (
-    SCALES,
+    WEIGHTS,
     common_blur,
     feature_volume,
     level_spacing,
@@ -40,31 +40,26 @@ class Pair:
     initial: Transform | None = None
     back: Transform | None = None
 
-    def clipped(self) -> Pair:
-        """The pair without the extremes of its intensities."""
-        return Pair(
-            clipped(self.fixed), clipped(self.moving), self.fixed_mask, self.moving_mask, self.initial, self.back
-        )
-
     def routes(self, kind: str, blur: float, spacing: float) -> tuple[Route, Route]:
         """Both directions between the features of a level; blur and spacing in mm."""
         step = level_spacing(self.fixed, spacing)
-        fixed = smoothed(self.fixed, step, common_blur(self.fixed, self.moving, blur))
-        moving = smoothed(self.moving, step, common_blur(self.moving, self.fixed, blur))
+        blurs = common_blur(self.fixed, self.moving, blur), common_blur(self.moving, self.fixed, blur)
+        fixed = smoothed(self.fixed, step, blurs[0], limits(self.fixed))
+        moving = smoothed(self.moving, step, blurs[1], limits(self.moving))
         lattice = moving_lattice(fixed.geometry, self.moving, linear_part(self.initial, self.fixed))
         if lattice.shape != moving.shape or not torch.allclose(lattice.affine, moving.affine, atol=1e-4):
             moving = moving.resample(lattice, outside="border")
         first = feature_volume(fixed, kind, self.fixed_mask)
         second = feature_volume(moving, kind, self.moving_mask)
-        scale = SCALES[kind]
-        return Route(first, second, None, self.initial, scale), Route(second, first, self.back, None, scale)
+        weights = WEIGHTS[kind]
+        return Route(first, second, None, self.initial, weights), Route(second, first, self.back, None, weights)
 
 
-def clipped(image: Image) -> Image:
-    """The image with the extremes of its intensities clipped."""
+def limits(image: Image) -> tuple[float, float]:
+    """The intensities between which all voxels but the extremes lie."""
     values = image.data[0].flatten()[:: max(1, image.data[0].numel() // 200_000)]
     low, high = torch.quantile(values, torch.tensor([CLIPPED, 1 - CLIPPED], device=values.device)).tolist()
-    return Image(image.data[:1].clamp(low, high), image.affine) if high > low else image
+    return (low, high) if high > low else (float(image.data.min()), float(image.data.max()))
 
 
 def linear_part(transform: Transform | None, lattice: Lattice) -> Tensor:
