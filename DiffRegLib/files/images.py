@@ -97,7 +97,9 @@ def read_stored(path: str | Path) -> Stored:
         raise RegistrationError(f"{path}: {error}") from None
     affine[:3] *= nrrd.unit(fields, path)
     segments = nrrd.segments(fields)
-    return Stored(_voxels(itk), affine, True if segments else None, segments, fields=fields)
+    data = _voxels(itk)
+    layers = fields.get("kinds", "").startswith("list ") and np.issubdtype(data.dtype, np.integer)
+    return Stored(data, affine, True if segments or layers else None, segments, fields=fields)
 
 
 def _read_itk(path: Path) -> SimpleITK.Image:

@@ -14,8 +14,11 @@ from typing import Any
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import ply
 from DiffRegLib.files.kinds import SUFFIXES
+from DiffRegLib.files.text import decoded
 
 HEADER = "DiffReg. SPACE=LPS"
+LONGEST_HEAD = 1 << 14
+"""Bytes in which a file says what it is."""
 
 
 def read_polydata(path: str | Path) -> Any:
@@ -36,7 +39,7 @@ def read_polydata(path: str | Path) -> Any:
         polydata = reader.GetOutput()
     if errors() or polydata is None or polydata.GetNumberOfPoints() == 0:
         raise RegistrationError(complaint)
-    return polydata if _space(reader, polydata, path) == "RAS" else _flipped(polydata)
+    return polydata if _space(polydata, path) == "RAS" else _flipped(polydata)
 
 
 def write_polydata(polydata: Any, path: str | Path) -> None:
@@ -126,17 +129,26 @@ def _reader(path: Path) -> Any:
     return readers[suffix]()
 
 
-def _space(reader: Any, polydata: Any, path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix == ".vtp":
-        array = polydata.GetFieldData().GetAbstractArray("SPACE")
-        stated = array.GetValue(0) if array is not None and array.GetNumberOfValues() else ""
-        polydata.GetFieldData().RemoveArray("SPACE")
-        return "RAS" if "RAS" in stated else "LPS"
-    if suffix == ".ply":
-        comments = reader.GetComments()
-        lines = [comments.GetValue(i) for i in range(comments.GetNumberOfValues())]
-    else:
-        lines = [reader.GetHeader() or ""]
-    stated = next((line for line in lines if "SPACE=RAS" in line or "SPACE=LPS" in line), "")
+def _space(polydata: Any, path: Path) -> str:
+    """The frame that the file states, "LPS" where it says nothing."""
+    stated = _stated_in_field_data(polydata) if _suffix(path) == ".vtp" else _head(path)
     return "RAS" if "SPACE=RAS" in stated else "LPS"
+
+
+def _stated_in_field_data(polydata: Any) -> str:
+    array = polydata.GetFieldData().GetAbstractArray("SPACE")
+    stated = array.GetValue(0) if array is not None and array.GetNumberOfValues() else ""
+    polydata.GetFieldData().RemoveArray("SPACE")
+    return f"SPACE={stated}"
+
+
+def _head(path: Path) -> str:
+    """The free text of a file: header of an STL, title of a VTK file, comments of a PLY, in whatever encoding."""
+    with open(path, "rb") as file:
+        content = file.read(LONGEST_HEAD)
+    if _suffix(path) == ".ply":
+        lines = content.partition(b"end_header")[0].splitlines()
+        return "\n".join(decoded(line) for line in lines if line.startswith((b"comment", b"obj_info")))
+    if _suffix(path) == ".vtk":
+        return decoded(b"".join(content.splitlines()[1:2]))
+    return decoded(content.splitlines()[0] if content.startswith(b"solid ") else content[:80])
