@@ -27,7 +27,7 @@ def lung_mask(ct: Image, name: str = "the CT") -> Image:
     hold tissue and do not surround the body. Raises `RegistrationError` that names the image where there is no air
     or no lung.
     """
-    check_hounsfield(ct, name)
+    check_air(ct, name)
     coarse = _coarse(ct.data[0], ct)
     milliliters = float((ct.size * ct.spacing).prod()) / coarse.numel() / 1000
     lungs = _lungs(coarse, ct.affine, milliliters)
@@ -43,7 +43,7 @@ def closed_over_vessels(inside: Tensor, ct: Image) -> Tensor:
     return inside | _upsampled(eroded(closed(coarse, round(CLOSING / COARSE)), 1), ct)
 
 
-def check_hounsfield(ct: Image, name: str) -> None:
+def check_air(ct: Image, name: str) -> None:
     """Raises `RegistrationError` unless the image has one channel, finite voxels and air at its place in HU."""
     if ct.channels != 1:
         raise RegistrationError(f"{name} has {ct.channels} channels: give a CT with one.")

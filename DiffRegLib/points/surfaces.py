@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.points.cloud import PointCloud
-from DiffRegLib.points.polydata import triangles, vertices, with_vertices
+from DiffRegLib.points.polydata import triangles, vertices
 from DiffRegLib.points.sampling import thin, with_mean_one
 
 SURPLUS = 8  # random points for each that is kept
@@ -48,10 +47,3 @@ def area_elements(polydata: Any, n: int, seed: int = 0, name: str = "the surface
     a, b = np.where(folded, 1 - a, a), np.where(folded, 1 - b, b)
     places = corners[chosen, 0] + a * sides[chosen, 0] + b * sides[chosen, 1]
     return torch.from_numpy(places).float(), torch.full((n,), total / n, dtype=torch.float32)
-
-
-def warp_surface(polydata: Any, transform: Callable[[Tensor], Tensor]) -> Any:
-    """The vtkPolyData whose vertices are moved by a transform of points (N, 3) in RAS mm; its cells stay."""
-    with torch.no_grad():
-        moved = transform(torch.from_numpy(vertices(polydata)))
-    return with_vertices(polydata, moved.cpu().numpy())

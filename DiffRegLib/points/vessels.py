@@ -14,7 +14,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.points.cloud import FEWEST_POINTS, PointCloud
 from DiffRegLib.points.hessian import Differentiator
-from DiffRegLib.points.lungs import check_hounsfield, closed_over_vessels, lung_mask
+from DiffRegLib.points.lungs import check_air, closed_over_vessels, lung_mask
 from DiffRegLib.points.ridges import center_line, tubeness
 from DiffRegLib.points.sampling import farthest_points
 
@@ -40,7 +40,7 @@ def cloud_from_vessels(
     1.5 x `points` clearest are thinned to the farthest points. Raises `RegistrationError` for an image without air,
     lung or vessels.
     """
-    check_hounsfield(ct, name)
+    check_air(ct, name)
     if mask is None:
         inside = lung_mask(ct, name).data[0] > 0
     else:

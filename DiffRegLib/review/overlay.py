@@ -135,6 +135,7 @@ def contours(rendered: np.ndarray) -> np.ndarray:
 
 
 def _locally_normalized(image: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
+    """Not by `similarity.LocalNormalization`, whose exact Gaussian takes longer than a frame where it is this wide."""
     weight = np.maximum(blurred(mask.astype(image.dtype), sigma), 1e-3)
     centered = np.where(mask, image - blurred(np.where(mask, image, 0), sigma) / weight, 0)
     variance = np.maximum(blurred(centered**2, sigma), 0) / weight

@@ -1,7 +1,7 @@
 """How much two images look alike: functions of images with masks, differentiable, higher is better."""
 
 from DiffRegLib.similarity.correlation import gradient_ncc, ncc, negative_mse, patch_ncc
-from DiffRegLib.similarity.local import LocalNormalization, masked_blur
+from DiffRegLib.similarity.local import LocalNormalization
 from DiffRegLib.similarity.mind import mind_ssc
 from DiffRegLib.similarity.neighborhoods import Neighborhoods, lncc
 
@@ -10,7 +10,6 @@ __all__ = [
     "Neighborhoods",
     "gradient_ncc",
     "lncc",
-    "masked_blur",
     "mind_ssc",
     "ncc",
     "negative_mse",

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
 
-def masked_blur(image: Tensor, mask: Tensor, sigma: float) -> Tensor:
-    """Gaussian mean (K,H,W) over the pixels that the mask (H,W) holds; sigma in pixels."""
-    return _blur(image * mask, sigma) / _blur(mask[None], sigma).clamp(min=1e-3)
-
-
 class LocalNormalization:
     """(x - mean) / (deviation + floor) with Gaussian neighborhoods inside a mask.
 

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_polydata, write_polydata
 from DiffRegLib.points.polydata import from_points, triangles, vertices, with_vertices
-from DiffRegLib.points.surfaces import area_elements, cloud_from_surface, warp_surface
+from DiffRegLib.points.surfaces import area_elements, cloud_from_surface
 
 CENTER = (10.0, -20.0, 30.0)
 SUFFIXES = (".vtk", ".vtp", ".ply", ".stl")
@@ -60,15 +60,6 @@ def test_the_same_seed_gives_the_same_points():
     first, again, other = (cloud_from_surface(uneven_sphere(), 200, seed).points for seed in (5, 5, 6))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_warped_surface_moves_its_vertices_and_keeps_its_cells():
-    sphere = uneven_sphere()
-    moved = warp_surface(sphere, lambda points: points * 2 + 1)
-
-    np.testing.assert_allclose(vertices(moved), vertices(sphere) * 2 + 1, rtol=1e-6)
-    np.testing.assert_array_equal(triangles(moved), triangles(sphere))
-    assert sphere.GetBounds()[0] == pytest.approx(CENTER[0] - 50, abs=0.2)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -12,15 +12,11 @@ from DiffRegLib.files import read_transform, write_image
 from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import checksum
 from DiffRegLib.methods.projective import PoseOptions, register
-from DiffRegLib.methods.projective.clock import Watch
-from DiffRegLib.methods.projective.learned import Guide, descend_images
 from DiffRegLib.methods.projective.network import SimilarityNetwork
-from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
-from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import write_weights
 from DiffRegLib.transforms import Affine, rigid
-from Testing.library.radiographed import CENTER, Radiograph, attenuation, distance, patient, xray
+from Testing.library.radiographed import CENTER, Radiograph, distance, patient, xray
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -51,14 +47,12 @@ def test_register_lets_the_network_lead_and_gradient_ncc_follow(ct, tmp_path):
     chosen, seen = options(trained(tmp_path / "trained")), xray(ct, TRUTH)
     told = []
     found = register(ct, [seen], chosen, START, progress=lambda fraction, message, **details: told.append(details))
-    scene, volume = Scene(attenuation(ct), views_of([seen]), chosen), attenuation(ct)
-    watch, guide = Watch(60.0), Guide.load(chosen.network, volume, None)
-    alone = descend_images(scene, guide.approach(scene, START.matrix, watch).pose, watch)
-    assert torch.equal(found.pose.matrix, alone)
-    assert distance(ct, found.pose, TRUTH) < 0.2 < distance(ct, START, TRUTH)
+    led = [torch.tensor(d["pose"]).reshape(4, 4) for d in told if d.get("level") == 24]
+    followed = [torch.tensor(d["pose"]).reshape(4, 4) for d in told if d.get("level") == 64]
+    away = [distance(ct, Affine(pose), TRUTH) for pose in (led[0], led[-1], followed[-1])]
+    assert away[0] > 2 * away[1] > 2 * away[2]  # each takes up where the other ended
+    assert distance(ct, found.pose, TRUTH) == pytest.approx(away[2], abs=0.05) and away[2] < 0.2
     assert (found.verdict, found.appearance, found.polarity) == ("converged", "same", "positive")
-    ways = [torch.tensor(d["pose"]).reshape(4, 4) for d in told if d.get("level") == 24]
-    assert distance(ct, Affine(ways[-1]), TRUTH) < distance(ct, Affine(ways[0]), TRUTH)
     assert [row.level for row in found.trace] == sorted(row.level for row in found.trace)
     assert {row.level for row in found.trace} == {24, 64}  # the network's detector, then that of the images
 

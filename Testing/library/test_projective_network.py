@@ -13,10 +13,11 @@ from DiffRegLib.files import write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.clock import Watch
-from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, descend_images, deviation
+from DiffRegLib.methods.projective.learned import SETTLED, Guide, LearnedSimilarity, descend_images
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, pushed, standardized
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.schedule import deviation
 from DiffRegLib.methods.projective.training import (
     Step,
     Trainer,

@@ -30,17 +30,33 @@ def seen(layer):
     return (layer.values >= low) & (layer.values <= high)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_mode_gives_a_picture_of_the_images_size(mode):
-    layer = overlay(mode, body(), body(74) ** 2, collimated())
-    assert layer.values.shape == SIZE and layer.values.dtype == np.float32
-    assert np.isfinite(layer.values).all() and layer.low < layer.high
+def shown(layer):
+    """What the eye gets: each pixel on the scale of grays or colors, 0 to 1, NaN where it is transparent."""
+    place = np.clip((layer.values - layer.low) / (layer.high - layer.low), 0, 1)
+    return np.where(seen(layer), place, np.nan) if layer.visible else place
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_ct_outside_the_beam_is_an_empty_picture_and_no_error(mode):
-    layer = overlay(mode, np.zeros(SIZE), body(), collimated())
-    assert np.isfinite(layer.values).all() and layer.low < layer.high
+def test_brightness_and_contrast_of_either_image_change_nothing_that_is_seen(mode):
+    """A detector's gain and offset, and the unit of attenuation, say nothing of where the patient is."""
+    picture = shown(overlay(mode, body(), body(74) ** 2, collimated()))
+    other = shown(overlay(mode, 3 * body() + 2, 0.5 * body(74) ** 2 + 7, collimated()))
+    assert picture.shape == SIZE and np.nanmax(picture) - np.nanmin(picture) >= (0 if mode == "contours" else 0.8)
+    np.testing.assert_array_equal(np.isnan(picture), np.isnan(other))
+    np.testing.assert_allclose(other, picture, atol=2e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_ct_outside_the_beam_adds_nothing_to_the_x_ray(mode):
+    picture = shown(overlay(mode, np.zeros(SIZE), body(), collimated()))
+    if mode in ("blend", "red-cyan"):
+        assert not picture.any()  # black everywhere
+    elif mode == "contours":
+        assert np.isnan(picture).all()  # transparent everywhere
+    elif mode == "checkerboard":
+        assert np.ptp(picture[~np.isnan(picture)]) < 1e-6  # the tiles of the CT have one gray
+    else:  # what remains is the X-ray without its local brightness: where it has no bone, next to nothing
+        assert abs(picture[60, 130] - 0.5) < 0.1 < picture[60, 70] - 0.5
 
 
 def test_a_blend_and_cyan_show_the_radiograph_in_the_window_of_the_mask():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from DiffRegLib.similarity import LocalNormalization, gradient_ncc, masked_blur, ncc, negative_mse, patch_ncc
+from DiffRegLib.similarity import LocalNormalization, gradient_ncc, ncc, negative_mse, patch_ncc
 from DiffRegLib.similarity.correlation import sobel
 
 
@@ -82,13 +82,6 @@ def test_gradients(measure):
     mask = torch.ones(8, 9, dtype=torch.bool)
     mask[:2] = False
     assert torch.autograd.gradcheck(lambda x: measure(x, second, mask), first, fast_mode=True)
-
-
-def test_blur_of_a_constant_is_the_constant_wherever_the_mask_reaches():
-    mask = torch.zeros(20, 20)
-    mask[5:15, 5:15] = 1
-    blurred = masked_blur(torch.full((1, 20, 20), 4.0), mask, 2.0)
-    torch.testing.assert_close(blurred[0][mask > 0], torch.full((100,), 4.0))
 
 
 def test_local_normalization_removes_brightness_and_contrast():

@@ -18,10 +18,10 @@ from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.gauss_newton import Problem
 from DiffRegLib.methods.projective.motion import RADIUS, moved
 from DiffRegLib.methods.projective.options import PoseOptions
+from DiffRegLib.methods.projective.schedule import cyclic_rate, deviation
 from DiffRegLib.radiographs.projection import project
 from DiffRegLib.similarity import gradient_ncc, ncc, negative_mse, patch_ncc
 
-MEMORY = 10  # losses of which the deviation tells whether to stop
 PEAK = 3.0  # of the cyclic learning rate over its base
 MEASURES: dict[str, Callable[..., Tensor]] = {
     "ncc": ncc,
@@ -94,7 +94,7 @@ def _follow(loss: Loss, options: PoseOptions, level: int, watch: Watch, extent: 
         if value < lowest:
             best, lowest = before, value
         watch.note(level, iteration, value, rate, moved(loss.pose, loss.generators, best * unit))
-        if watch.expired or settled(losses, options.tolerance):
+        if watch.expired or deviation(losses) < options.tolerance:
             break
     return best * unit
 
@@ -113,14 +113,7 @@ def _rate(options: PoseOptions, iteration: int) -> float:
         return 1.0
     if options.optimizer != "sgd" or not options.cycle:
         return options.learning_rate
-    phase = (iteration % options.cycle) / options.cycle
-    return options.learning_rate * (1 + (PEAK - 1) * (1 - abs(2 * phase - 1)))
-
-
-def settled(losses: list[float], tolerance: float) -> bool:
-    """True when the last 10 losses deviate by less than the tolerance."""
-    last = torch.tensor(losses[-MEMORY:], dtype=torch.float64)
-    return len(losses) >= MEMORY and float(last.std(correction=0)) < tolerance
+    return cyclic_rate(options.learning_rate, PEAK, iteration, options.cycle)
 
 
 def _evolve(loss: Loss, options: PoseOptions, level: int, watch: Watch) -> Tensor:

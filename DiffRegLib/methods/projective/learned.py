@@ -20,6 +20,7 @@ from DiffRegLib.methods.projective.network import (
     pushed,
     standardized,
 )
+from DiffRegLib.methods.projective.schedule import deviation
 from DiffRegLib.methods.projective.views import View, views_of
 from DiffRegLib.methods.projective.weights import read_weights
 from DiffRegLib.ops.device import choose_device
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from DiffRegLib.methods.projective.clock import Watch
     from DiffRegLib.methods.projective.scene import Scene
 
-MEMORY = 10  # losses of which the deviation tells when the network has no more to say
 SETTLED = 3e-3
 RATE, MOMENTUM = 0.15, 0.5  # of the way that the network points to, and of the step before
 LONGEST = 1.0  # step of turns, or of shifts, in `UNIT`
@@ -218,9 +218,3 @@ def descend_images(scene: Scene, pose: Tensor, watch: Watch, polarity: float = 1
         problem = scene.problem(width, "gradient-ncc", polarity)
         pose = descend(problem, pose, options, "gradient-ncc", scene.half_extent, width, watch)
     return pose
-
-
-def deviation(losses: Sequence[float]) -> float:
-    """Standard deviation of the last 10 losses; infinite before there are as many."""
-    last = torch.tensor(losses[-MEMORY:], dtype=torch.float64)
-    return float(last.std(correction=0)) if len(losses) >= MEMORY else float("inf")

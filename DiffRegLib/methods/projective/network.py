@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
+from DiffRegLib.methods.projective.motion import RADIUS
 from DiffRegLib.methods.projective.training_options import NetworkOptions
 from DiffRegLib.radiographs.attenuation import WATER
 from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms.se3 import perturbed
 
-RADIUS = 100.0  # mm from the center at which a turn counts as the way of a point
 UNIT = 30.0  # mm; a twist of one is a shift by this, or a turn by this at RADIUS
 DEPTH = 100.0  # mm of water that project to one
 TINY = 1e-6

@@ -21,6 +21,7 @@ from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork
+from DiffRegLib.methods.projective.schedule import cyclic_rate
 from DiffRegLib.methods.projective.simulation import Simulator
 from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.weights import build, read_tensors, write_tensors, write_weights
@@ -194,8 +195,7 @@ def gradient_distance(slope: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 def learning_rate(options: TrainingOptions, iteration: int) -> float:
     """The rate rises and falls linearly once a cycle."""
-    phase = (iteration % options.cycle) / options.cycle
-    return options.learning_rate * (1 + (options.peak - 1) * (1 - abs(2 * phase - 1)))
+    return cyclic_rate(options.learning_rate, options.peak, iteration, options.cycle)
 
 
 def fitted(camera: Camera, width: int) -> Camera:
