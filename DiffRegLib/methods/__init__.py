@@ -17,6 +17,7 @@ METHODS = {
     "projective": "DiffRegLib.methods.projective",
     "dense": "DiffRegLib.methods.dense",
     "neural": "DiffRegLib.methods.neural",
+    "supervoxel": "DiffRegLib.methods.supervoxels",
 }
 """One line a method: its name, and the folder that exports its `METHOD`."""
 

@@ -51,6 +51,15 @@ class SupervoxelOptions:
 
 
 @dataclass(frozen=True)
+class ReferenceOptions:
+    """Where the registrations of the reference with the other scans come from."""
+
+    deeds: str = option(
+        "", "folder with what deeds wrote for each scan NAME: NAME_matrix.txt and NAME_displacements.dat"
+    )
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """How the network is trained; the defaults are the paper's but for the block, which a CPU needs."""
 

@@ -83,7 +83,7 @@ def register(
     transform: Transform = found if initial is None else initial @ found
     inverse: Transform = backward if initial is None else backward @ initial.inverse(grid)
     provenance = Provenance(
-        method="supervoxels",
+        method="supervoxel",
         version=__version__,
         options=to_dict(options),
         seed=options.seed,

@@ -1,0 +1,52 @@
+"""Supervoxel registration from opened files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from DiffRegLib.files import write_image
+from DiffRegLib.methods.registration import Part, Progress, Registration
+from DiffRegLib.methods.supervoxels.model import read_model
+from DiffRegLib.methods.supervoxels.pipeline import Side, by_network, by_reference, register
+from DiffRegLib.methods.supervoxels.reference import align
+
+if TYPE_CHECKING:
+    from DiffRegLib.transforms import Transform
+
+SIDES = ("fixed", "moving")
+LAYERS = "supervoxels_{}.nii.gz"
+FOUND = 0.6  # of the progress, where the supervoxels of both scans are known
+
+
+def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, progress: Progress) -> Registration:
+    """Registers two CTs and writes the supervoxels of both; see `DiffRegLib.methods.method.Method`."""
+    landmarks = [inputs.get(f"{side}_landmarks") for side in SIDES]
+    initial = inputs["initial"].content if "initial" in inputs else None
+    sides = _sides(inputs, options, initial, progress)
+    registration = register(
+        *(inputs[side].content for side in SIDES),
+        options["supervoxels"],
+        initial=initial,
+        progress=Part(progress, FOUND, 1.0),
+        landmarks=tuple(points.points() for points in landmarks) if all(landmarks) else None,
+        sides=sides,
+    )
+    for name, side in zip(SIDES, sides):
+        write_image(side.map, folder / LAYERS.format(name), "uint8")
+    return registration
+
+
+def _sides(
+    inputs: Mapping[str, Any], options: Mapping[str, Any], initial: Transform | None, progress: Progress
+) -> tuple[Side, Side]:
+    """The supervoxels of both scans, by the network where there is one."""
+    scans, names = tuple(inputs[side].content for side in SIDES), tuple(inputs[side].path for side in SIDES)
+    if "model" in inputs:
+        progress(0.05, "Predicting the supervoxels of both scans.")
+        return by_network(scans, read_model(inputs["model"].path), initial, names)
+    progress(0.05, "Dividing the reference into supervoxels and carrying them to the scans.")
+    reference = inputs["reference"].content if "reference" in inputs else None
+    chosen = options["preparation"], options["segmentation"]
+    return by_reference(scans, reference, align, initial, *chosen, options["supervoxels"].seed, names)
