@@ -7,11 +7,12 @@ channels are theirs, each held back by its neighbors (Heinrich, MIDL 2021, secti
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool3d, one_hot
+from torch.nn.functional import avg_pool3d
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.registration import Meter, TraceRow
@@ -28,20 +29,29 @@ def key_points(foreground: Tensor, grid: Geometry, count: int, seed: int) -> Ten
 
 
 def compressed(layers: Tensor, classes: int, channels: int, seed: int, width: int = 5) -> Tensor:
-    """(L * channels, D/2, H/2, W/2): how much of each group of classes is around; smoothed one-hot codes.
+    """(L * channels, D/2, H/2, W/2): the share of each group of classes in blocks of eight voxels, then a mean.
 
-    layers: (L, D, H, W) integers below `classes`. width: of the mean at half resolution, odd.
+    layers: (L, D, H, W) integers below `classes`, of even sizes. width: of the mean in blocks, odd.
     Classes that follow each other are in different groups, and which share a group differs from layer to layer, by the
     seed alone: two scans are compressed alike.
     """
     generator = torch.Generator().manual_seed(seed)
-    pooled = []
-    for layer in layers:
-        blocks = [torch.randperm(channels, generator=generator) for _ in range(-(-classes // channels))]
-        groups = torch.cat(blocks)[:classes].to(layer.device)
-        codes = one_hot(groups[layer.long()], channels).movedim(-1, 0)[None].float()
-        pooled.append(avg_pool3d(avg_pool3d(codes, 4, 2, 1), width, 1, width // 2)[0])
-    return torch.cat(pooled)
+    shape = [n // 2 for n in layers.shape[1:]]
+    count = math.prod(shape)
+    blocks = torch.arange(count, device=layers.device).view(shape)
+    for axis in range(3):
+        blocks = blocks.repeat_interleave(2, axis)
+    shares = []
+    for layer in layers[:, : 2 * shape[0], : 2 * shape[1], : 2 * shape[2]]:
+        orders = [torch.randperm(channels, generator=generator) for _ in range(-(-classes // channels))]
+        groups = torch.cat(orders)[:classes].to(layer.device)[layer.long()]
+        counts = torch.bincount((groups * count + blocks).flatten(), minlength=channels * count)
+        shares.append(counts.view(channels, *shape).float() / 8)
+    mean = torch.cat(shares)[None]
+    for axis in range(3):
+        kernel = [width if n == axis else 1 for n in range(3)]
+        mean = avg_pool3d(mean, kernel, 1, [n // 2 for n in kernel])
+    return mean[0]
 
 
 @dataclass(frozen=True)

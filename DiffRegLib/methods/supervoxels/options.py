@@ -43,7 +43,11 @@ class SupervoxelOptions:
     learning_rate: float = option(0.05, "step of Adam, in half extents of the box", low=1e-5, high=1.0)
     neighbors: int = option(8, "neighbors of a key point whose displacements are compared", low=1, high=64)
     landmark_weight: float = option(
-        0.01, "weight of the mean squared distance of landmarks in units of 10 mm", low=0.0, high=1e3
+        0.0,
+        "pull of landmarks that are given, 0 measures them alone: weight of their mean squared distance in units of "
+        "10 mm; 0.01 moves them about as far as the supervoxels hold them back",
+        low=0.0,
+        high=1e3,
     )
     channels: int = option(16, "channels into which the classes of a layer are compressed", low=2, high=256)
     seed: int = option(0, "seed of the supervoxels, the key points and the compression", low=0, high=2**31 - 1)

@@ -160,7 +160,7 @@ def _displaced(
     """Key points (N, 3) RAS mm, their displacements in mm, and the course of the loss over both levels."""
     points = key_points(fixed.body, fixed.scan.geometry, options.points, options.seed)
     pairs = None
-    if landmarks is not None:
+    if landmarks is not None and options.landmark_weight:
         ends = landmarks[1] if initial is None else initial.inverse(fixed.scan.geometry)(landmarks[1])
         pairs = Pairs(landmarks[0].float(), ends.float(), options.landmark_weight)
         points = torch.cat((points, pairs.fixed))

@@ -11,7 +11,7 @@ from DiffRegLib.dense.recipe import finest_voxel
 from DiffRegLib.image import Image
 from DiffRegLib.transforms import Affine, Transform
 
-OPTIONS = DenseOptions(stiffness=2.0)  # stiffer than for one patient: the reference is another person in most cases
+OPTIONS = DenseOptions()
 
 
 @torch.no_grad()
