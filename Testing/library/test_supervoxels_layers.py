@@ -94,8 +94,8 @@ def test_the_smallest_region_joins_its_smallest_neighbor():
 
 
 def test_a_scan_without_room_for_the_classes_is_told():
+    coarse = halved(prepare(body_ct(), PreparationOptions(spacing=8.0, box=(32, 24, 40))))
     with pytest.raises(RegistrationError, match="too small"):
-        tiny = PreparationOptions(spacing=20.0, box=(16, 12, 20))
-        divide(halved(prepare(body_ct(), tiny)), SegmentationOptions(margin=0.0))
+        divide(coarse, SegmentationOptions(classes=200, segments=300, margin=0.0, layers=1))
     with pytest.raises(RegistrationError, match="no room"):
         exactly(np.ones((1, 1, 3), int), 4)
