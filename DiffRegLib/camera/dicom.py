@@ -61,8 +61,10 @@ def from_dicom(
     if missing:
         named = ", ".join(f"{key} ({TAGS[key].replace('|', ',')})" for key in missing)
         raise RegistrationError(
-            f"{name} does not say how it was taken, these DICOM tags are missing: {named}; give its geometry as a file "
-            "with --geometry."
+            f"{name} does not say how it was taken, these DICOM tags are missing: {named}; give its geometry by "
+            "{geometry}.",
+            option="geometry",
+            path=name,
         )
     distance, to_patient, primary, secondary = (_number(found, key, name) for key in (*NEEDED[:2], *NEEDED[3:]))
     row_pitch, column_pitch = _spacing(found, name)
@@ -89,7 +91,9 @@ def _number(found: dict[str, list[str]], key: str, name: str) -> float:
     except ValueError:
         raise RegistrationError(
             f"{name} has {found[key][0]!r} in the DICOM tag {key} ({TAGS[key].replace('|', ',')}): give its geometry "
-            "as a file with --geometry."
+            "by {geometry}.",
+            option="geometry",
+            path=name,
         ) from None
 
 

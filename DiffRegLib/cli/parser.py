@@ -21,8 +21,8 @@ class Parser(argparse.ArgumentParser):
         raise RegistrationError(f"{message}: see {self.prog} --help.")
 
 
-def add_pairs(parser: argparse.ArgumentParser, masks: bool = False) -> None:
-    """The optional files that both sides of a registration may come with."""
+def add_pairs(parser: argparse.ArgumentParser) -> None:
+    """The files that measure a transform."""
     group = parser.add_argument_group("landmarks and labels, for the evaluation")
     for kind, text in (
         ("landmarks", "corresponding points, row by row (.csv .npz[:key] .mrk.json .fcsv, RAS mm)"),
@@ -30,8 +30,3 @@ def add_pairs(parser: argparse.ArgumentParser, masks: bool = False) -> None:
     ):
         for side in ("fixed", "moving"):
             group.add_argument(f"--{side}-{kind}", metavar="FILE", help=f"{text} of the {side} side")
-    if masks:
-        group = parser.add_argument_group("masks")
-        for side in ("fixed", "moving"):
-            text = f"label map, not 0 where the {side} image is to be used"
-            group.add_argument(f"--{side}-mask", metavar="FILE", help=text)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from DiffRegLib.files.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Input:
     """
 
     role: str
-    kinds: tuple[str, ...]
+    kinds: tuple[Kind, ...]
     help: str
     required: bool = True
     many: bool = False
@@ -30,7 +33,7 @@ class ByPath:
     """An input that the method itself reads, of a kind whose files may have any name."""
 
     path: str
-    kind: str
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _load(name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), function)
 
 
-def pair_inputs(kinds: tuple[str, ...], help: str, masks: bool = False) -> tuple[Input, ...]:
+def pair_inputs(kinds: tuple[Kind, ...], help: str, masks: bool = False) -> tuple[Input, ...]:
     """The inputs of a method that brings one thing onto another, with what measures the result.
 
     kinds, help: of both sides. masks: whether a part of each side can be chosen by a label map.

@@ -22,7 +22,7 @@ FACE = '''
 
 from dataclasses import dataclass
 
-from DiffRegLib.methods.method import Method, pair_inputs
+from DiffRegLib.methods.method import Input, Method, Training, pair_inputs
 from DiffRegLib.options import option
 
 
@@ -42,6 +42,10 @@ METHOD = Method(
     inputs=pair_inputs(("image", "labels"), "an image"),
     run="center_method.run:run",
     presets={"bones": {"center": CenterOptions(threshold=200.0)}},
+    train=Training(
+        "learn where centers are", (Input("image", ("image",), "an image"),), {"center": CenterOptions},
+        "center_method.run:train",
+    ),
 )
 '''
 
@@ -66,6 +70,12 @@ def run(inputs, options, folder, progress):
     provenance = Provenance("centers", "1", {}, 0, "cpu", 0.0, 0.0, {})
     trace = (TraceRow(0, 0, 1.0, 0.0, 1.0, "center"),)
     return Registration(transform, transform.inverse(), trace, provenance, metrics={"points": len(inside)})
+
+
+def train(inputs, options, folder, resume, progress):
+    progress(0.5, "Learning.", stage="center", level=0, iteration=1, loss=2.0)
+    (folder / "checkpoint.safetensors").write_text(inputs["image"])
+    return f"Learned {options['center']}."
 """
 
 
@@ -134,6 +144,13 @@ def test_its_faults_are_worded_as_flags(installed, pair, tmp_path):
     assert complaint.splitlines()[-1] == "diffreg: Nothing is above --threshold: lower it."
     assert "--threshold is 9999" in said("center", *pair, "-o", tmp_path / "out", "--threshold", "9999", code=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_it_is_trained(installed, pair, tmp_path):
+    said_so = said("train", "centers", pair[0], "-o", tmp_path / "learned", "--threshold", "5")
+    assert "Learned {'threshold': 5.0}." in said_so and "loss 2" in said_so
+    assert (tmp_path / "learned" / "checkpoint.safetensors").read_text() == str(pair[0])
+    assert "learn where centers are" in help_of("train", "--help")
 
 
 def test_it_is_known_only_where_it_is_installed(installed):

@@ -74,7 +74,7 @@ def test_the_network_tells_which_polarity_it_knows(ct, tmp_path):
 @pytest.mark.parametrize("shape", [{"segmentation": True}, {"alone": True}])
 def test_a_network_that_knows_the_organ_gets_it(ct, tmp_path, shape):
     chosen, seen = options(trained(tmp_path / "trained", **shape)), xray(ct, TRUTH)
-    with pytest.raises(RegistrationError, match="--mask"):
+    with pytest.raises(RegistrationError, match="with mask"):
         register(ct, [seen], chosen, START)
     with pytest.raises(RegistrationError, match="shape"):
         register(ct, [seen], chosen, START, segmentation=torch.ones(1, 2, 2, 2))
@@ -83,7 +83,7 @@ def test_a_network_that_knows_the_organ_gets_it(ct, tmp_path, shape):
 
 
 def test_another_similarity_after_the_network_is_refused(ct, tmp_path):
-    with pytest.raises(RegistrationError, match="--similarity"):
+    with pytest.raises(RegistrationError, match="similarity at auto"):
         register(ct, [xray(ct, TRUTH)], options(trained(tmp_path / "trained"), similarity="ncc"), START)
 
 

@@ -188,7 +188,7 @@ def test_resumed_run_has_the_losses_of_an_uninterrupted_one(kind, tmp_path):
 
 def test_checkpoint_of_another_training_is_refused(tmp_path):
     trainer().save(tmp_path)
-    with pytest.raises(RegistrationError, match="--seed 0, not 1"):
+    with pytest.raises(RegistrationError, match="seed 0, not 1"):
         trainer(options=TrainingOptions(**{**vars(SHORT), "seed": 1})).resume(tmp_path)
     with pytest.raises(RegistrationError, match="another CT"):
         trainer(cells=15).resume(tmp_path)

@@ -65,7 +65,7 @@ def test_files_that_are_no_x_ray_are_refused_by_name(tmp_path):
     cases = {
         "color.png": ("color", np.stack([gray] * 3, -1)),
         "constant.png": ("constant", np.full(SIZE, 7, np.uint8)),
-        "run.nii.gz": ("run of 4 frames.*--frame", np.stack([gray] * 4)),
+        "run.nii.gz": ("run of 4 frames.*with frame", np.stack([gray] * 4)),
         "strip.mha": ("single 2D image", gray[:3]),
         "broken.mha": ("1 pixels that are NaN", broken),
         "text.png": ("cannot be read", None),
@@ -85,9 +85,9 @@ def test_one_frame_of_a_run_is_an_x_ray(tmp_path, name):
     write(tmp_path / name, run)
     for frame in (1, 3):
         assert np.array_equal(read_xray(tmp_path / name, frame).values, run[frame - 1])
-    with pytest.raises(RegistrationError, match="3 frames, --frame is 4"):
+    with pytest.raises(RegistrationError, match="3 frames, frame is 4"):
         read_xray(tmp_path / name, 4)
-    with pytest.raises(RegistrationError, match="which one with --frame, from 1 to 3"):
+    with pytest.raises(RegistrationError, match="which one with frame, from 1 to 3"):
         read_xray(tmp_path / name)
 
 

@@ -25,7 +25,7 @@ class NetworkOptions:
     detector: int = option(128, "radiographs are averaged to at most this width", "pixels", 8, 1024)
     segmentation: bool = option(False, "the segmentation is a second input; then pose estimation needs it as well")
     alone: bool = option(
-        False, "the network sees the segmented organ alone, as pose estimation with --mask does; X-rays show everything"
+        False, "the network sees the segmented organ alone, as pose estimation with a mask does; X-rays show everything"
     )
     features: int = option(4, "channels of the volume that are projected", low=1, high=64)
     width: int = option(16, "channels inside the 3D network", low=1, high=256)
@@ -72,6 +72,6 @@ class TrainingOptions:
         0.0,
         2.0,
     )
-    checkpoint: int = option(200, "steps between two checkpoints, from which --resume goes on", "steps", 1, 10**7)
+    checkpoint: int = option(200, "steps between two checkpoints, from which a training goes on", "steps", 1, 10**7)
     seed: int = option(0, "seed of weights, poses and X-rays", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

@@ -86,6 +86,6 @@ class TrainingOptions:
         24, "the head sees a random block of this width of each scan, 0 the whole scan", "output voxels", 0, 512
     )
     mixed_precision: bool = option(True, "half precision where a GPU computes")
-    checkpoint: int = option(50, "steps between two checkpoints, from which --resume goes on", "steps", 1, 10**7)
+    checkpoint: int = option(50, "steps between two checkpoints, from which a training goes on", "steps", 1, 10**7)
     seed: int = option(0, "seed of weights, layers and motion", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
