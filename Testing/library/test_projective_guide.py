@@ -50,7 +50,7 @@ def test_register_lets_the_network_lead_and_gradient_ncc_follow(ct, tmp_path):
     led = [torch.tensor(d["pose"]).reshape(4, 4) for d in told if d.get("level") == 24]
     followed = [torch.tensor(d["pose"]).reshape(4, 4) for d in told if d.get("level") == 64]
     away = [distance(ct, Affine(pose), TRUTH) for pose in (led[0], led[-1], followed[-1])]
-    assert away[0] > away[1] > 10 * away[2]  # the little that was trained leads a little way, the images all of the rest
+    assert away[0] > away[1] > 10 * away[2]  # a little training leads a little way, the images go all of the rest
     assert distance(ct, found.pose, TRUTH) == pytest.approx(away[2], abs=0.05) and away[2] < 0.2
     assert (found.verdict, found.appearance, found.polarity) == ("converged", "same", "positive")
     assert [row.level for row in found.trace] == sorted(row.level for row in found.trace)
