@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.splatting.options import SplattingOptions
+from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.options import validate
 from DiffRegLib.points import PointCloud
-
-FEWEST_POINTS = 10
 
 
 def check_options(options: SplattingOptions) -> None:
@@ -37,10 +36,10 @@ def comparable(fixed: PointCloud, moving: PointCloud) -> tuple[PointCloud, Point
         )
     pair = fixed.with_labels(shared), moving.with_labels(shared)
     for cloud, name in zip(pair, ("fixed", "moving")):
-        if len(cloud) < FEWEST_POINTS:
+        if len(cloud) < THRESHOLDS.fewest_points:
             raise RegistrationError(
                 f"The {name} cloud has {len(cloud)} points of the labels that both clouds have: "
-                f"a registration needs at least {FEWEST_POINTS}."
+                f"a registration needs at least {THRESHOLDS.fewest_points}."
             )
     return pair
 

@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Affine, fit_affine, fit_rigid
-
-END = 0.02  # share of the points beyond what counts as the end of a cloud
-FEWEST_FOR_AFFINE = 8  # landmarks; with fewer a rigid motion is fitted
 
 
 def initial_affine(fixed: PointCloud, moving: PointCloud, kind: str, landmarks: tuple[Tensor, Tensor] | None) -> Affine:
@@ -35,7 +33,7 @@ def further_affines(fixed: PointCloud, moving: PointCloud) -> list[Affine]:
     axis = int(scale.log().abs().argmax())
     scale[axis] = 1
     affines = [_scaling(torch.ones_like(scale), target - mean)]
-    for end in (END, 1 - END):
+    for end in (THRESHOLDS.end, 1 - THRESHOLDS.end):
         offset = target - scale * mean
         offset[axis] = _quantile(moving, axis, end) - _quantile(fixed, axis, end)
         affines.append(_scaling(scale, offset))
@@ -68,5 +66,5 @@ def _from_landmarks(landmarks: tuple[Tensor, Tensor] | None) -> Affine:
             "The start is to come from landmarks, but none are given: give the landmarks of both sides, "
             "or choose another initialization."
         )
-    fit = fit_affine if len(landmarks[0]) >= FEWEST_FOR_AFFINE else fit_rigid
+    fit = fit_affine if len(landmarks[0]) >= THRESHOLDS.fewest_for_affine else fit_rigid
     return fit(*landmarks)

@@ -17,6 +17,7 @@ from torch import Tensor
 from DiffRegLib.methods.registration import Meter
 from DiffRegLib.methods.splatting.density import DensityGrid, gaussian_matrices, half_density, saturate
 from DiffRegLib.methods.splatting.similarity import shared_channels
+from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.points import PointCloud
 
@@ -24,7 +25,6 @@ COUPLING = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # standard deviations of the score t
 COUPLING_LENGTH = 20.0  # mm
 BACKGROUND = 4.0  # blurs; the local mean that the band-pass takes away
 NEIGHBORHOOD = 1.25  # patches; how far a node's displacement counts for its neighbors
-AGREEMENT = 1.5  # blurs
 CHUNK = 1000  # fixed points whose windows are read at a time
 
 
@@ -67,7 +67,7 @@ def search(
         best = (scores - coupling * cost_unit * torch.cdist(field, offsets) ** 2).argmax(1)
         field = local_affine(nodes, offsets[best], nodes, reach)
         meter.step("Searching displacements.")
-    agreement = ((alone - field).norm(dim=1) < AGREEMENT * step.sigma).float().mean()
+    agreement = ((alone - field).norm(dim=1) < THRESHOLDS.agreement * step.sigma).float().mean()
     return Found(nodes, field, float(agreement), reach)
 
 

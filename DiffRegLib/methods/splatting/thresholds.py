@@ -21,6 +21,22 @@ class Thresholds:
         "agreement below which the points have no counterparts, and the shape alone is registered",
         "Testing/studies/agreement.py: 0.19 to 0.23 between patients, 0.66 and more within one",
     )
+    agreement: float = threshold(
+        1.5,
+        "largest distance, in steps of the window, at which a node found alone what it found with its neighbors",
+        "theory: neighbors in the window are 1 and 1.41 steps away, those across a corner 1.73",
+    )
+    fewest_points: int = threshold(
+        10, "points that a cloud needs", "theory: 4 determine an affine; more than twice that"
+    )
+    fewest_for_affine: int = threshold(
+        8, "landmarks from which an affine is fitted, else a rigid motion", "theory: 4 determine an affine; twice that"
+    )
+    end: float = threshold(
+        0.02,
+        "share of the points beyond what counts as the end of a cloud",
+        "choice: stray points that a cloud may have",
+    )
     searched_points: int = threshold(8000, "fixed points that vote for displacements", "memory: 8000 x 3375 windows")
     fit_stiffness: float = threshold(
         1.0, "weight of the bending energy where the grid is fitted to displacements found", "a mm of misfit, a unit"
