@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import nifti, nrrd
+from DiffRegLib.files import nifti, nrrd, series
+from DiffRegLib.files.kinds import SUFFIXES
 from DiffRegLib.files.segments import Segment, has_air, looks_like_labels
 from DiffRegLib.files.stored import Stored
 from DiffRegLib.geometry import Geometry
@@ -88,6 +90,10 @@ def read_stored(path: str | Path) -> Stored:
         raise RegistrationError(f"{path} is empty: save it again.")
     if path.name.lower().endswith(nifti.SUFFIXES):
         return nifti.read(path)
+    if path.is_dir() or series.is_dicom(path):
+        return series.read(path)
+    if path.name.lower().endswith(SUFFIXES["xray"]):
+        raise RegistrationError(f"{path} is a picture without a place in the patient: give a volume.", path=path)
     fields = nrrd.header(path)
     nrrd.check_space(fields, path)
     itk = _read_itk(path)
@@ -107,11 +113,9 @@ def _read_itk(path: Path) -> SimpleITK.Image:
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        image = sitk.ReadImage(_series_files(path) if path.is_dir() else str(path))
-    except RuntimeError:
-        raise RegistrationError(
-            f"{path} cannot be read as an image: it is truncated, damaged or of another format."
-        ) from None
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise RegistrationError(f"{path} {_cause(str(error))}", path=path) from None
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() == 2:
@@ -121,22 +125,21 @@ def _read_itk(path: Path) -> SimpleITK.Image:
     return image
 
 
+def _cause(complaint: str) -> str:
+    """Why ITK does not read an image, and what to do."""
+    if re.search("orthonormal|orthogonal|singular|determinant", complaint, re.IGNORECASE):
+        return "has axes that are not at right angles: resample it to a grid with right angles."
+    if "Unable to determine ImageIO" in complaint:
+        return "cannot be read as an image: it is empty, damaged at its beginning or of another format."
+    return "cannot be read as an image: it is truncated or damaged."
+
+
 def _voxels(itk: SimpleITK.Image) -> np.ndarray:
     """(C, D, H, W) in the image's own type."""
     import SimpleITK as sitk
 
     data = sitk.GetArrayFromImage(itk)
     return np.moveaxis(data, -1, 0) if itk.GetNumberOfComponentsPerPixel() > 1 else data[None]
-
-
-def _series_files(folder: Path) -> list[str]:
-    import SimpleITK as sitk
-
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        found = "no DICOM series" if not series else f"{len(series)} DICOM series"
-        raise RegistrationError(f"{folder} holds {found}: give a folder with exactly one.")
-    return list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
 
 
 def write_image(image: Image, path: str | Path, dtype: str = "float32", compress: bool = True) -> None:

@@ -26,8 +26,12 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 }
 """The suffixes that stand for a kind; the first kind whose suffix fits is that of a name."""
 
-HOLDS: dict[Kind, tuple[Kind, ...]] = {"image": ("labels", "transform", "xray"), "result": ("transform",)}
-"""What else may be in a file whose name stands for a kind: a field in an image file, a transform in a result."""
+HOLDS: dict[Kind, tuple[Kind, ...]] = {
+    "image": ("labels", "transform", "xray"),
+    "result": ("transform",),
+    "xray": ("image",),
+}
+"""What else may be in a file whose name stands for a kind: a field in an image file, a volume in a DICOM file."""
 
 ANY_NAME: tuple[Kind, ...] = ("xray", "geometry", "weights", "table")
 """Kinds whose files may have any name: DICOM files often have no suffix."""

@@ -90,7 +90,8 @@ def _measures(
 ) -> dict[str, Any]:
     maps, names = ((labels.fixed, labels.moving), labels.names) if labels else (None, None)
     found = measure(registration.transform, frame(*pair), pairs, maps, names=names).to_dict()
-    notes = [side.guess for side in pair] + [known.note for known in (pairs, labels) if known]
+    notes = [note for side in pair for note in (side.guess, *side.notes)]
+    notes += [known.note for known in (pairs, labels) if known]
     return {**found, "notes": [note for note in notes if note]}
 
 
