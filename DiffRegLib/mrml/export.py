@@ -13,7 +13,17 @@ import slicer
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
-from DiffRegLib.mrml.seen import VOXELS, check, name_of, note, seen_mesh, seen_points, seen_volume, world_matrix
+from DiffRegLib.mrml.seen import (
+    VOXELS,
+    check,
+    defined_points,
+    name_of,
+    note,
+    seen_mesh,
+    seen_points,
+    seen_volume,
+    world_matrix,
+)
 from DiffRegLib.mrml.segments import label_map, matched_values
 from DiffRegLib.mrml.transforms import seen_transform
 
@@ -25,8 +35,7 @@ SKEW = 1e-3
 class Exported:
     """A node that became the input `role` of a job.
 
-    values: segment name -> label, of a segmentation; labels: of the control points, in the order of the file.
-    notes: sentences that the panel shows.
+    values: segment name -> label, of a segmentation. notes: sentences that the panel shows.
     """
 
     role: str
@@ -35,7 +44,6 @@ class Exported:
     name: str
     notes: tuple[str, ...] = ()
     values: dict[str, int] = dataclasses.field(default_factory=dict)
-    labels: tuple[str, ...] = ()
 
 
 def export_pair(fixed: Any, moving: Any, folder: str | Path, suffix: str = "") -> tuple[Exported, Exported]:
@@ -74,12 +82,19 @@ def export(node: Any, folder: str | Path, role: str, values: dict[str, int] | No
         model.SetAndObservePolyData(seen_mesh(node))
         path = _write(model, slicer.vtkMRMLModelStorageNode(), f"{target}.vtp", node)
         return Exported(role, path, node.GetID(), node.GetName(), found)
-    points = seen_points(node)
-    markups = slicer.vtkMRMLMarkupsFiducialNode()
-    for position, label in zip(points.positions, points.labels):
-        markups.AddControlPoint(*position, label)
+    markups = _with_gaps(node)
     path = _write(markups, slicer.vtkMRMLMarkupsJsonStorageNode(), f"{target}.mrk.json", node)
-    return Exported(role, path, node.GetID(), node.GetName(), found, labels=points.labels)
+    return Exported(role, path, node.GetID(), node.GetName(), found)
+
+
+def _with_gaps(node: Any) -> Any:
+    """All control points as seen, those that were not placed as such: two lists are paired by their order too."""
+    markups, places = slicer.vtkMRMLMarkupsFiducialNode(), dict(zip(defined_points(node), seen_points(node).positions))
+    for n in range(node.GetNumberOfControlPoints()):
+        index = markups.AddControlPoint(*places.get(n, (0.0, 0.0, 0.0)), node.GetNthControlPointLabel(n))
+        if n not in places:
+            markups.UnsetNthControlPointPosition(index)
+    return markups
 
 
 def check_input(node: Any) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_cloud, read_landmarks, read_transform
+from DiffRegLib.files.points import read_points
 from DiffRegLib.mrml import arrays, export
 from DiffRegLib.mrml.seen import note
 from Testing.modules import ROOT
@@ -113,17 +114,18 @@ def test_markups_are_written_where_they_are_seen_and_in_their_order(tmp_path, no
         nodes.bent_parent(scene, node)
         expected = np.array([nodes.bent_transform().TransformPoint(p) for p in POINTS])
     exported = export.export(node, tmp_path, "fixed_landmarks")
-    assert exported.path.name == "fixed_landmarks.mrk.json" and exported.labels == ("p0", "p1", "p2")
+    assert exported.path.name == "fixed_landmarks.mrk.json"
     assert np.allclose(read_landmarks(exported.path).numpy(), expected, atol=1e-4)
 
 
-def test_control_points_that_were_not_placed_are_left_out(tmp_path):
+def test_control_points_that_were_not_placed_are_written_as_such(tmp_path):
     scene = nodes.new_scene()
     node = nodes.markups(scene, POINTS)
     node.UnsetNthControlPointPosition(1)
     exported = export.export(node, tmp_path, "fixed")
-    assert exported.labels == ("p0", "p2")
-    assert np.allclose(read_landmarks(exported.path).numpy(), POINTS[[0, 2]])
+    listed = read_points(exported.path)
+    assert listed.names == ("p0", "p1", "p2") and listed.placed.tolist() == [True, False, True]
+    assert np.allclose(listed.cloud().points.numpy(), POINTS[[0, 2]])
 
 
 def test_segments_of_one_name_are_one_label_on_both_sides(tmp_path):

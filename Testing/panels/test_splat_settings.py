@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -186,6 +187,35 @@ def test_landmarks_come_in_pairs(host, panel):
     assert '"L1" has 10 points and "L2" has 11' in _reason(panel)
     parameters(panel).moving_landmarks.RemoveNthControlPoint(0)
     assert panel.ui.applyButton.enabled
+
+
+def test_landmarks_of_the_same_names_need_not_be_of_the_same_number(host, panel):
+    choose_points(panel)
+    fixed, moving = points_node("L1", cloud(3)), points_node("L2", cloud(2))
+    parameters(panel).fixed_landmarks, parameters(panel).moving_landmarks = fixed, moving
+    assert '"L1" has 3 points and "L2" has 2' in _reason(panel)
+    for node, names in ((fixed, "abc"), (moving, "ca")):
+        for n, name in enumerate(names):
+            node.SetNthControlPointLabel(n, name)
+    host.process()
+    assert panel.ui.applyButton.enabled
+
+
+def test_a_landmark_that_was_skipped_keeps_its_place_in_the_order(host, panel, tmp_path):
+    from DiffRegLib.files.points import read_points
+    from DiffRegLib.mrml.export import export
+    from DiffRegLib.points.listed import paired
+
+    places = cloud(5)
+    fixed, moving = points_node("L1", places), points_node("L2", places + 1)
+    for node, skipped in ((fixed, 1), (moving, 3)):
+        node.UnsetNthControlPointPosition(skipped)
+        for n in range(5):
+            node.SetNthControlPointLabel(n, "")
+    paths = [export(node, tmp_path, role).path for node, role in ((fixed, "f"), (moving, "m"))]
+    pairs = paired(*map(read_points, paths))
+    assert np.abs(pairs.fixed.numpy() - places[[0, 2, 4]]).max() < 1e-4
+    assert np.abs(pairs.moving.numpy() - pairs.fixed.numpy() - 1).max() < 1e-4
 
 
 def test_an_output_is_neither_an_input_nor_of_another_kind(host, panel):

@@ -14,7 +14,7 @@ from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs, node_types
 from DiffRegLib.mrml.panel.messages import words as message
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import check_output
-from DiffRegLib.mrml.seen import defined_points, kind_of, name_of
+from DiffRegLib.mrml.seen import kind_of, name_of
 
 MEASURED = ("landmarks", "labels")  # given on both sides or on none
 
@@ -72,11 +72,19 @@ def _check_sides(chosen: dict[str, Any]) -> None:
 
 
 def _check_counts(fixed: Any, moving: Any) -> None:
-    counts = [len(defined_points(node)) for node in (fixed, moving)]
-    if counts[0] != counts[1]:
-        sentence = _("{fixed} has {a} points and {moving} has {b}: place the same ones in the same order.")
+    counts = [node.GetNumberOfControlPoints() for node in (fixed, moving)]
+    if counts[0] != counts[1] and not _names(fixed) & _names(moving):
+        sentence = _(
+            "{fixed} has {a} points and {moving} has {b}: place the same ones in the same order, or name them."
+        )
         names = {"fixed": name_of(fixed), "moving": name_of(moving)}
         raise RegistrationError(sentence.format(a=counts[0], b=counts[1], **names))
+
+
+def _names(markups: Any) -> set[str]:
+    """The labels of the control points, by which they are matched where every one has its own; else none."""
+    labels = [markups.GetNthControlPointLabel(n) for n in range(markups.GetNumberOfControlPoints())]
+    return set(labels) if all(labels) and len(set(labels)) == len(labels) > 1 else set()
 
 
 def _check_initial(initial: Any, moving: Any) -> None:

@@ -35,17 +35,30 @@ def _errors(found: dict[str, Any]) -> list[tuple[str, str]]:
         before, after = landmarks["before_mm"], landmarks["after_mm"]
         text = _("{a:.2f} → {b:.2f} mm, largest {c:.1f} → {d:.1f} mm")
         values = {"a": before["mean"], "b": after["mean"], "c": before["max"], "d": after["max"]}
-        rows.append((_("Error of {count} landmarks").format(count=landmarks["count"]), text.format(**values)))
+        title = _("Error of {count} landmarks").format(count=_share(landmarks))
+        rows.append((title, text.format(**values)))
     if dice := found.get("dice"):
         text = _("{a:.3f} → {b:.3f} (mean of {count} labels)")
-        rows.append((_("Dice overlap"), text.format(a=dice["before"], b=dice["after"], count=len(dice["labels"]))))
+        rows.append((_("Dice overlap"), text.format(a=dice["before"], b=dice["after"], count=_share(dice))))
     if not rows and (loss := found.get("similarity")):
         rows.append((_("Loss"), _("{before:.4g} → {after:.4g} (no landmarks or labels given)").format(**loss)))
     return rows
 
 
+def _share(measure: dict[str, Any]) -> str:
+    """Over how many the mean goes, and of how many where that is not all of them."""
+    count, of = measure["count"], measure.get("of", measure["count"])
+    return str(count) if count == of else _("{count} of {of}").format(count=count, of=of)
+
+
 def _deformation(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [(_("Folded voxels"), f"{found['folded_percent']:.3f} %")] if "folded_percent" in found else []
+    if counted := found.get("folds_counted"):
+        finest = min(counted["spacing_mm"])
+        rows[-1:] = [(rows[-1][0], _("{text} (counted every {mm:.1f} mm)").format(text=rows[-1][1], mm=finest))]
+    if support := found.get("support"):
+        text = _("{percent:.0f} % of the fixed input, within {reach_mm:.0f} mm of a point; beyond: {outside}")
+        rows.append((_("Driven by data"), text.format(**support)))
     if determinant := found.get("jacobian_determinant"):
         text = _("{min:.2f} to {max:.2f} times the volume").format(**determinant)
         rows.append((_("Local change"), text))
@@ -55,7 +68,8 @@ def _deformation(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _effort(found: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(_("Run time"), f"{found['seconds']:.1f} s")] if found.get("seconds") is not None else []
+    notes = [(_("Note"), note) for note in found.get("notes", [])]
+    return notes + ([(_("Run time"), f"{found['seconds']:.1f} s")] if found.get("seconds") is not None else [])
 
 
 def as_html(found: dict[str, Any]) -> str:

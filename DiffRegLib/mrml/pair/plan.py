@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.output import OutputOptions
-from DiffRegLib.mrml.export import Exported, export, export_initial
+from DiffRegLib.mrml.export import Exported, export, export_initial, in_node_names
 from DiffRegLib.mrml.pair import measures, words
 from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs
 from DiffRegLib.mrml.panel.option_parameters import read_options
@@ -71,6 +71,7 @@ class PairPlan:
         """Reads everything outside the scene, then adds it in one go."""
         fixed, moving = (self._nodes[side] for side in SIDES)
         found = measures.read(result)
+        found["notes"] = [in_node_names(note, exported) for note in found.get("notes", [])]
         transform = read_transform(result / "transform.h5", f"{moving.GetName()} to {fixed.GetName()}")
         yield
         inverse = read_transform(result / "inverse.h5", f"{fixed.GetName()} to {moving.GetName()}")

@@ -12,7 +12,7 @@ import vtk
 class ObservedNodes:
     """Calls `changed` when the content of a node changes. panel: a `VTKObservationMixin`.
 
-    moved: whether it counts too that a node has moved, or is under another transform.
+    moved: whether it counts too that a node or its points have moved, have other names, or are under a transform.
     """
 
     def __init__(self, panel: Any, changed: Callable[..., None], moved: bool = False) -> None:
@@ -32,8 +32,11 @@ class ObservedNodes:
         self._nodes = wanted
 
     def _events(self, node: Any) -> list[int]:
-        moved = [slicer.vtkMRMLTransformableNode.TransformModifiedEvent] if self._moved else []
-        return [*_content_events(node), *moved]
+        events = _content_events(node)
+        if self._moved:
+            events.append(slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
+            events += [node.PointModifiedEvent] if node.IsA("vtkMRMLMarkupsNode") else []
+        return events
 
 
 def _content_events(node: Any) -> list[int]:
