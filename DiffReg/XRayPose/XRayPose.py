@@ -25,14 +25,13 @@ from XRayPoseLib import checks, sample_data  # noqa: E402
 from XRayPoseLib.actions import Actions  # noqa: E402
 from XRayPoseLib.form import PanelForm  # noqa: E402
 from XRayPoseLib.observed import Observed  # noqa: E402
-from XRayPoseLib.parameters import LABELS, XRayPoseParameterNode  # noqa: E402
+from XRayPoseLib.parameters import LABELS, METHOD, XRayPoseParameterNode  # noqa: E402
 from XRayPoseLib.plan import PosePlan  # noqa: E402
 from XRayPoseLib.pose import Pose  # noqa: E402
 from XRayPoseLib.pose_form import PoseForm  # noqa: E402
 from XRayPoseLib.registration import Registration  # noqa: E402
 from XRayPoseLib.session import Session  # noqa: E402
 
-TITLE = "X-ray Pose"
 HELD_MS = 100  # until it is looked again whether the hand has let go
 
 
@@ -52,7 +51,7 @@ class XRayPose(ScriptedLoadableModule):
             "The projector follows C. Gao, X. Liu, W. Gu, B. Killeen, M. Armand, R. Taylor, M. Unberath: Generalizing "
             "Spatial Transformers to Projective Geometry with Applications to 2D/3D Registration, MICCAI 2020 (ProST)."
         )
-        describe(self, _(TITLE), help, acknowledgement, self.registerSampleData)
+        describe(self, _(METHOD.title), help, acknowledgement, self.registerSampleData)
 
     @staticmethod
     def registerSampleData(icons):
@@ -133,7 +132,7 @@ class XRayPoseWidget(PanelWidget):
                 reason, _about = checks.why_not(parameters)
                 if reason:
                     raise RegistrationError(reason)
-                packages.ensure(_(TITLE))
+                packages.ensure(_(METHOD.title))
                 session.start()
             elif not parameters.live and session.running:
                 session.stop()
@@ -180,7 +179,7 @@ class XRayPoseWidget(PanelWidget):
         """Does what a button asks for; what is wrong, or what the action returns, is told under the buttons."""
         self._message = ""
         try:
-            packages.ensure(_(TITLE))
+            packages.ensure(_(METHOD.title))
             self._message = action() or ""
         except RegistrationError as error:
             self._message = words(error, LABELS)

@@ -14,85 +14,17 @@ from DiffRegLib.files import read_image, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.methods import method, methods
+from Testing import toy
 
 SHIFT = torch.tensor([7.0, -4.0, 2.0], dtype=torch.float64)
-
-FACE = '''
-"""Moves centers of mass together."""
-
-from dataclasses import dataclass
-
-from DiffRegLib.methods.method import Input, Method, Training, pair_inputs
-from DiffRegLib.options import option
-
-
-@dataclass(frozen=True)
-class CenterOptions:
-    """How the centers are found."""
-
-    threshold: float = option(0.0, "what is above counts", "HU", -1000.0, 3000.0)
-
-
-METHOD = Method(
-    name="centers",
-    verb="center",
-    title="Center Registration",
-    summary="move centers of mass together",
-    options={"center": CenterOptions},
-    inputs=pair_inputs(("image", "labels"), "an image"),
-    run="center_method.run:run",
-    presets={"bones": {"center": CenterOptions(threshold=200.0)}},
-    train=Training(
-        "learn where centers are", (Input("image", ("image",), "an image"),), {"center": CenterOptions},
-        "center_method.run:train",
-    ),
-)
-'''
-
-RUN = """
-from DiffRegLib.errors import RegistrationError
-from DiffRegLib.methods.registration import Provenance, Registration, TraceRow
-from DiffRegLib.transforms import Affine
-
-
-def run(inputs, options, folder, progress):
-    threshold = options["center"].threshold
-    centers = []
-    for side in ("fixed", "moving"):
-        image = inputs[side].content
-        inside = image.grid()[image.data[0] > threshold].double()
-        if not len(inside):
-            raise RegistrationError("Nothing is above {threshold}: lower it.", option="threshold")
-        centers.append(inside.mean(0))
-        progress(0.5, "Averaging.", stage="center", level=0, iteration=len(centers), loss=float(len(inside)))
-    transform = Affine.translation(centers[1] - centers[0])
-    (folder / "centers.csv").write_text("x,y,z")
-    provenance = Provenance("centers", "1", {}, 0, "cpu", 0.0, 0.0, {})
-    trace = (TraceRow(0, 0, 1.0, 0.0, 1.0, "center"),)
-    return Registration(transform, transform.inverse(), trace, provenance, metrics={"points": len(inside)})
-
-
-def train(inputs, options, folder, resume, progress):
-    progress(0.5, "Learning.", stage="center", level=0, iteration=1, loss=2.0)
-    (folder / "checkpoint.safetensors").write_text(inputs["image"])
-    return f"Learned {options['center']}."
-"""
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """The method in a folder of its own, which this process and its workers see as an installed package."""
-    site = tmp_path / "site"
-    for path, text in {
-        "center_method/__init__.py": FACE,
-        "center_method/run.py": RUN,
-        "center_method-1.0.dist-info/METADATA": "Name: center-method\nVersion: 1.0\n",
-        "center_method-1.0.dist-info/entry_points.txt": "[diffreg.methods]\ncenters = center_method:METHOD\n",
-    }.items():
-        (site / path).parent.mkdir(parents=True, exist_ok=True)
-        (site / path).write_text(text)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    site = str(toy.install(tmp_path / "site"))
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", site)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.seen import name_of
 from DiffRegLib.mrml.xray.seen import check_xray
 from XRayPoseLib import carm
-from XRayPoseLib.parameters import LABELS, METHOD, xrays
+from XRayPoseLib.parameters import GROUPS, LABELS, xrays
 from XRayPoseLib.pose import check_ct
 from XRayPoseLib.source import check_part
 
@@ -59,4 +59,4 @@ def _check_xrays(parameters: Any) -> None:
 
 
 def _check_options(parameters: Any) -> None:
-    read_options(parameters, METHOD)
+    read_options(parameters, GROUPS)

@@ -12,7 +12,7 @@ from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
 from DiffRegLib.options import option_fields
 from DiffRegLib.radiographs.options import CArmOptions
 from XRayPoseLib import carm, landmarks, measures
-from XRayPoseLib.parameters import CARMS, ELSEWHERE, METHOD, VIEWS, xrays
+from XRayPoseLib.parameters import CARMS, ELSEWHERE, GROUPS, VIEWS, xrays
 from XRayPoseLib.pose_form import tooltips
 from XRayPoseLib.source import part_names
 
@@ -35,7 +35,7 @@ class PanelForm:
         self._folds: dict[str, Any] = {}  # the button that unfolds a setting
         self._carm_boxes = [self._add_carm(number) for number in VIEWS]
         layout = ui.advancedCollapsibleButton.layout()
-        for index, (group, options) in enumerate(METHOD.items()):
+        for index, (group, options) in enumerate(GROUPS.items()):
             box = qt.QGroupBox(_(TITLES[group]))
             self._add(qt.QFormLayout(box), group, options, ELSEWHERE[group])
             layout.insertWidget(index, box)

@@ -9,13 +9,14 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
 
-from DiffRegLib.methods.projective.options import PoseOptions
+from DiffRegLib.methods import method
 from DiffRegLib.mrml.panel.option_parameters import with_options
-from DiffRegLib.radiographs.options import CArmOptions, ImagingOptions
+from DiffRegLib.radiographs.options import CArmOptions
 
 VIEWS = (1, 2)
 CARMS = {f"view_{number}": CArmOptions for number in VIEWS}
-METHOD = {"pose": PoseOptions, "imaging": ImagingOptions}
+METHOD = method("projective")
+GROUPS = {group: METHOD.options[group] for group in ("pose", "imaging")}  # where to start is said by hand
 ELSEWHERE = {"pose": ("search",), "imaging": ("labels",)}
 """Options that the panel has a place of its own for: the button that was pressed, and the part of the CT."""
 
@@ -45,7 +46,7 @@ class Over(enum.Enum):
 
 
 @parameterNodeWrapper
-@with_options({**CARMS, **METHOD})
+@with_options({**CARMS, **GROUPS})
 class XRayPoseParameterNode:
     """Inputs, the C-arm of each view, options by group and name, what the views show, and the last result.
 

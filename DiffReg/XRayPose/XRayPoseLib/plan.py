@@ -16,7 +16,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml.export import Exported, export
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from XRayPoseLib import carm
-from XRayPoseLib.parameters import LABELS, METHOD, xrays
+from XRayPoseLib.parameters import GROUPS, LABELS, METHOD, xrays
 from XRayPoseLib.source import own_part, own_volume
 
 
@@ -27,7 +27,7 @@ class PosePlan:
     arrived: called with the final pose (4,4) before the settings of the result are stored.
     """
 
-    method = "projective"
+    method = METHOD.name
     labels = LABELS
 
     def __init__(
@@ -36,7 +36,7 @@ class PosePlan:
         """Raises `RegistrationError` for options that cannot be."""
         self._parameters, self._matrix, self._arrived = parameters, matrix, arrived
         self._ct, self._xrays = parameters.ct, xrays(parameters)
-        options = read_options(parameters, METHOD)
+        options = read_options(parameters, GROUPS)
         options["pose"]["search"] = search
         self._part = own_part(parameters) if parameters.part is not None else None
         if self._part is not None:

@@ -16,7 +16,7 @@ from DiffRegLib.mrml.xray import layout
 from DiffRegLib.mrml.xray.before import Before
 from DiffRegLib.options import option_fields
 from XRayPoseLib import carm, checks
-from XRayPoseLib.parameters import CARMS, METHOD, xrays
+from XRayPoseLib.parameters import CARMS, GROUPS, xrays
 from XRayPoseLib.pose import Pose, fault_of
 from XRayPoseLib.source import attenuation_of, part_names
 
@@ -91,7 +91,7 @@ class Session:
         """What the pictures depend on, besides the pose."""
         p = self.parameters
         names = [
-            parameter_name(g, f) for g, o in (*CARMS.items(), ("imaging", METHOD["imaging"])) for f in option_fields(o)
+            parameter_name(g, f) for g, o in (*CARMS.items(), ("imaging", GROUPS["imaging"])) for f in option_fields(o)
         ]
         nodes = [_identity(node) for node in (p.ct, p.part, p.xray_1, p.xray_2, p.pose)]
         return (*nodes, fault_of(p), p.part_name, tuple(part_names(p.part)), *(p.getValue(name) for name in names))
@@ -103,7 +103,7 @@ class Session:
         from DiffRegLib.radiographs.options import ImagingOptions
         from DiffRegLib.radiographs.radiograph import prepare
 
-        imaging = from_dict(ImagingOptions, read_options(self.parameters, METHOD)["imaging"])
+        imaging = from_dict(ImagingOptions, read_options(self.parameters, GROUPS)["imaging"])
         cameras = carm.cameras(self.parameters)
         read = [xray_of(node) for _number, node in xrays(self.parameters)]
         prepared = [prepare(xray, camera, imaging.line_integrals) for xray, camera in zip(read, cameras)]
@@ -115,7 +115,7 @@ class Session:
         from DiffRegLib.mrml.xray.mouse import XRayHand
 
         p, pose = self.parameters, self._pose
-        device = read_options(p, METHOD)["pose"]["device"]
+        device = read_options(p, GROUPS)["pose"]["device"]
         self.view = LiveOverlay(volume, prepared, names, p.ct, pose.node, self._rested, device)
         center = carm.center_of(p.ct)
         for name, camera in zip(layout.VIEWS, cameras):

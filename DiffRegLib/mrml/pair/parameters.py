@@ -14,13 +14,14 @@ from DiffRegLib.methods.method import Input, Method
 from DiffRegLib.mrml.panel.option_parameters import changed, follow, parameter_name, to_parameter, with_options
 
 OUTPUTS = ("output_transform", "output_inverse", "output_warped")
+LABELS = ("LabelMapVolume", "Segmentation")
 CLASSES = {  # of the nodes that can become a file of a kind
-    "image": ("ScalarVolume", "LabelMapVolume", "Segmentation"),
+    "image": ("ScalarVolume", *LABELS),
+    "labels": LABELS,
     "surface": ("Model",),
     "points": ("MarkupsFiducial",),
     "transform": ("Transform",),
 }
-LABELS = ("LabelMapVolume", "Segmentation")
 
 
 class Choice(enum.Enum):

@@ -1,4 +1,4 @@
-"""Toy Registration: moves centers of mass together; what a panel of two images costs."""
+"""Center Registration: moves centers of mass together; what a panel of two images costs."""
 
 import sys
 from pathlib import Path
@@ -18,30 +18,30 @@ from DiffRegLib.mrml import pair  # noqa: E402
 from DiffRegLib.mrml.panel.module import describe  # noqa: E402
 
 
-class ToyRegistration(ScriptedLoadableModule):
+class CenterRegistration(ScriptedLoadableModule):
     """The module as Slicer lists it."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         help = _("Shifts the moving input so that its center of mass meets that of the fixed one.")
-        describe(self, _("Toy Registration"), help, _("Archimedes, On the Equilibrium of Planes."))
+        describe(self, _("Center Registration"), help, _("Archimedes, On the Equilibrium of Planes."))
 
 
-class ToyRegistrationWidget(pair.PairWidget):
+class CenterRegistrationWidget(pair.PairWidget):
     """The panel."""
 
     def makeLogic(self):
-        return ToyRegistrationLogic()
+        return CenterRegistrationLogic()
 
 
-class ToyRegistrationLogic(pair.PairLogic):
+class CenterRegistrationLogic(pair.PairLogic):
     """Registers what a parameter node names; needs no panel."""
 
-    settings = pair.parameter_node(method("toy"))
+    settings = pair.parameter_node(method("centers"))
 
 
-class ToyRegistrationTest(pair.PairTest):
+class CenterRegistrationTest(pair.PairTest):
     """Finds a shift that is known."""
 
     def makeLogic(self):
-        return ToyRegistrationLogic()
+        return CenterRegistrationLogic()
