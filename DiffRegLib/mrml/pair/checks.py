@@ -10,7 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.method import Input
 from DiffRegLib.mrml.export import check_input
 from DiffRegLib.mrml.pair import words
-from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs, node_types
+from DiffRegLib.mrml.pair.parameters import OUTPUTS, given_paths, node_inputs, node_types
 from DiffRegLib.mrml.panel.messages import words as message
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import check_output
@@ -40,6 +40,10 @@ def _check(parameters: Any) -> None:
             _check_type(node, given)
     chosen = {given.role: parameters.getValue(given.role) for given in inputs}
     _check_sides(chosen)
+    for role, path in given_paths(parameters).items():
+        if not path.exists():
+            sentence = _("{path} does not exist: choose another file for {role}.")
+            raise RegistrationError(sentence.format(path=path, role=words.title(role)))
     if chosen.get("initial") is not None:
         _check_initial(chosen["initial"], parameters.moving)
     _check_outputs(parameters, set(chosen.values()) - {None})

@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.methods.method import Method
 from DiffRegLib.mrml.pair import displays, measures, words
-from DiffRegLib.mrml.pair.parameters import node_inputs, node_types, preset_options
-from DiffRegLib.mrml.panel.node_selectors import add_selector
+from DiffRegLib.mrml.pair.parameters import node_inputs, node_types, path_inputs, preset_options
+from DiffRegLib.mrml.panel.node_selectors import add_path, add_selector
 from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
 
 SWITCHES = ("displayComboBox", "opacitySlider", "gridCheckBox", "flickerButton")
@@ -42,8 +42,11 @@ class PairForm:
             empty = _("Select a {name} input").format(name=name.lower()) if given.required else _("None")
             text = help.get(given.role, words.help_of(given))
             self._keep(add_selector(form, given.role, name, text, node_types(given), empty))
+        for given in path_inputs(method):
+            text = help.get(given.role, words.help_of(given))
+            self._keep(add_path(box.layout(), given.role, words.title(given.role), text))
         box.collapsed = True
-        box.setVisible(any(not given.required for given in node_inputs(method)))
+        box.setVisible(any(not given.required for given in (*node_inputs(method), *path_inputs(method))))
 
     def _add_outputs(self, method: Method) -> None:
         types = {"output_warped": node_types(method.input("moving"))}

@@ -14,9 +14,13 @@ from DiffRegLib.mrml.panel.run import Listener, Run, Waiter
 
 
 class PairLogic(ScriptedLoadableModuleLogic):
-    """Base of the logics. settings: the class of the panel's parameter node, from `parameter_node`."""
+    """Base of the logics.
+
+    settings: the class of the panel's parameter node, from `parameter_node`. plan: what a run does with the scene.
+    """
 
     settings: type
+    plan: type[PairPlan] = PairPlan
 
     def getParameterNode(self) -> Any:
         return self.settings(super().getParameterNode())
@@ -29,7 +33,7 @@ class PairLogic(ScriptedLoadableModuleLogic):
         follow_preset(parameters)
         if reason := why_not(parameters):
             raise RegistrationError(reason)
-        return Run(PairPlan(parameters), listener)
+        return Run(self.plan(parameters), listener)
 
     def process(self, parameters: Any) -> None:
         """Registers and returns when it is done, for scripts; the window stays alive. Raises `RegistrationError`."""

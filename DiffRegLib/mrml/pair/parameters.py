@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
 
+from DiffRegLib.files.kinds import ANY_NAME
 from DiffRegLib.methods.method import Input, Method
 from DiffRegLib.mrml.panel.option_parameters import changed, follow, parameter_name, to_parameter, with_options
 
@@ -41,12 +43,13 @@ class Display(Choice):
     SIDE_BY_SIDE = "Fixed and registered side by side"
 
 
-def parameter_node(method: Method) -> type:
+def parameter_node(method: Method, **own: Any) -> type:
     """The class that wraps the parameter node of a method's panel; it knows the method as `method`.
 
     Inputs by the roles that a job calls them, outputs, options by group and name, and what the views show. `preset` is
     what the person chose; `followed_preset` the one whose values the unchanged options hold. `result_fixed`,
-    `result_moving`, `measures` (JSON) and `loss` (a plot) belong to the last run that ended well.
+    `result_moving`, `measures` (JSON) and `loss` (a plot) belong to the last run that ended well. own: what a module
+    stores beside that, by name, as annotations.
     """
     presets = Choice("Preset", {name: name.replace("-", " ").capitalize() for name in presets_of(method)})
     warped = _one_of(node_types(method.input("moving")))
@@ -54,6 +57,7 @@ def parameter_node(method: Method) -> type:
         "preset": Annotated[presets, Default(next(iter(presets)))],
         "followed_preset": str,
         **{i.role: _one_of(node_types(i)) for i in node_inputs(method)},
+        **{i.role: Path for i in path_inputs(method)},
         "output_transform": slicer.vtkMRMLTransformNode,
         "output_inverse": slicer.vtkMRMLTransformNode,
         "output_warped": warped,
@@ -64,6 +68,7 @@ def parameter_node(method: Method) -> type:
         "result_moving": warped,
         "measures": str,
         "loss": slicer.vtkMRMLPlotChartNode,
+        **own,
     }
     plain = type("PairParameterNode", (), {"__annotations__": settings, "__module__": __name__, "method": method})
     return parameterNodeWrapper(with_options(method.options)(plain))
@@ -72,6 +77,17 @@ def parameter_node(method: Method) -> type:
 def node_inputs(method: Method) -> list[Input]:
     """The inputs that are nodes of the scene, in the method's order."""
     return [i for i in method.inputs if node_types(i)]
+
+
+def path_inputs(method: Method) -> list[Input]:
+    """The inputs that no node of the scene can be: files of any name, such as the weights of a network."""
+    return [i for i in method.inputs if set(i.kinds) <= set(ANY_NAME)]
+
+
+def given_paths(parameters: Any) -> dict[str, Path]:
+    """The files that were chosen, by role; a path that was never set is the current folder."""
+    paths = {i.role: parameters.getValue(i.role) for i in path_inputs(parameters.method)}
+    return {role: path for role, path in paths.items() if str(path) not in ("", ".")}
 
 
 def node_types(given: Input) -> tuple[type, ...]:

@@ -15,7 +15,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.mrml.export import Exported, export, export_initial, in_node_names
 from DiffRegLib.mrml.pair import measures, words
-from DiffRegLib.mrml.pair.parameters import OUTPUTS, node_inputs
+from DiffRegLib.mrml.pair.parameters import OUTPUTS, given_paths, node_inputs
 from DiffRegLib.mrml.panel.option_parameters import read_options
 from DiffRegLib.mrml.results import Output, add, carry, read_transform, read_warped
 from DiffRegLib.mrml.seen import VOXELS, kind_of
@@ -37,6 +37,7 @@ class PairPlan:
         method = parameters.method
         self.method, self._parameters = method.name, parameters
         self._nodes = {i.role: node for i in node_inputs(method) if (node := parameters.getValue(i.role)) is not None}
+        self._paths = given_paths(parameters)
         shown_here = to_dict(OutputOptions(warped_fixed=False, overview=False))
         self.options: Mapping[str, Mapping[str, Any]] = {
             **read_options(parameters, method.options),
@@ -53,6 +54,7 @@ class PairPlan:
             else:
                 exported.append(export(node, folder, role, values.get(role)))
             yield
+        exported += [Exported(role, path, "", path.name) for role, path in self._paths.items()]
         exported[0] = dataclasses.replace(exported[0], notes=(*exported[0].notes, *notes))
         return exported
 
@@ -80,12 +82,19 @@ class PairPlan:
         yield
         nodes = dict(zip(OUTPUTS, (transform, inverse, warped)))
         outputs = {name: Output(node, self._target(name, node), moving) for name, node in nodes.items()}
+        for name, node in self.special(result).items():
+            outputs[name] = Output(node, self._target(name, node))
+        yield
         placed = add(slicer.mrmlScene, outputs)
         with slicer.util.NodeModify(self._parameters.parameterNode):
             for name, node in placed.items():
                 self._parameters.setValue(name, node)
             self._parameters.result_fixed, self._parameters.result_moving = fixed, moving
             self._parameters.measures = json.dumps(found)
+
+    def special(self, result: Path) -> dict[str, Any]:
+        """Nodes outside the scene, by parameter, of what a method's result holds beside the core: nothing here."""
+        return {}
 
     def _warped(self, result: Path, inverse: Any, exported: Sequence[Exported]) -> Any:
         moving = self._nodes["moving"]

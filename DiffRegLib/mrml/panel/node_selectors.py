@@ -1,10 +1,11 @@
-"""Selectors of nodes, each a row of a form and bound to its parameter."""
+"""Selectors of nodes and files, each a row of a form and bound to its parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -36,11 +37,24 @@ def add_selector(
         selector.baseName = creates
     selector.setProperty("SlicerParameterName", parameter)
     selector.setMRMLScene(slicer.mrmlScene)
-    label = qt.QLabel(_("{title}:").format(title=title))
-    label.setBuddy(selector)
-    label.toolTip = selector.toolTip = help
-    form.addRow(label, selector)
+    _add_row(form, title, help, selector)
     return selector
+
+
+def add_path(form: Any, parameter: str, title: str, help: str) -> Any:
+    """Adds a row to the QFormLayout `form` for a file; returns the line, called `<parameter in camel case>Selector`."""
+    line = ctk.ctkPathLineEdit()
+    line.objectName = selector_name(parameter)
+    line.setProperty("SlicerParameterName", parameter)
+    _add_row(form, title, help, line)
+    return line
+
+
+def _add_row(form: Any, title: str, help: str, widget: Any) -> None:
+    label = qt.QLabel(_("{title}:").format(title=title))
+    label.setBuddy(widget)
+    label.toolTip = widget.toolTip = help
+    form.addRow(label, widget)
 
 
 def selector_name(parameter: str) -> str:
