@@ -18,7 +18,6 @@ for _folder in Path(__file__).resolve().parents:
 
 from DiffRegLib.methods import method  # noqa: E402  (the library has to be found first)
 from DiffRegLib.mrml import pair  # noqa: E402
-from DiffRegLib.mrml.pair import sample_data  # noqa: E402
 from DiffRegLib.mrml.panel.module import describe  # noqa: E402
 from SupervoxelRegistrationLib.layers import LayerViews  # noqa: E402
 from SupervoxelRegistrationLib.plan import SupervoxelPlan  # noqa: E402
@@ -41,7 +40,7 @@ class SupervoxelRegistration(ScriptedLoadableModule):
             "The method follows M. P. Heinrich: Rethinking the Design of Learning based Inter-Patient Registration "
             "using Deformable Supervoxels, MIDL 2021 (SLIC-Reg)."
         )
-        describe(self, _("Supervoxel Registration"), help, acknowledgement, sample_data.register)
+        describe(self, _("Supervoxel Registration"), help, acknowledgement)
 
 
 class SupervoxelRegistrationWidget(pair.PairWidget):
