@@ -75,4 +75,4 @@ def test_what_does_not_fit_is_refused_in_one_sentence(pair, tmp_path):
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"nothing")
     refused = neural(*pair, "-o", tmp_path / "out", "--field", other, *QUICK)
-    assert refused.returncode == 2 and "not a neural field" in refused.stderr
+    assert refused.returncode == 2 and "not readable as safetensors" in refused.stderr

@@ -135,7 +135,7 @@ def test_a_field_of_another_box_or_dimension_is_refused(tmp_path):
 def test_a_file_that_is_no_field_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     path.write_bytes(b"not a field")
-    with pytest.raises(RegistrationError, match="not a neural field"):
+    with pytest.raises(RegistrationError, match="not readable as safetensors"):
         NeuralField.load(path)
     with pytest.raises(RegistrationError, match="does not exist"):
         NeuralField.load(tmp_path / "missing.safetensors")

@@ -6,8 +6,9 @@ diffeomorphic medical image registration, ECCV 2024.
 
 from typing import Any
 
-from DiffRegLib.methods.method import Input, Method, pair_inputs
+from DiffRegLib.methods.method import Input, Method, Training, pair_inputs
 from DiffRegLib.methods.neural.options import PRESETS, NeuralOptions
+from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
 
 __all__ = ["METHOD", "PRESETS", "NeuralOptions", "register"]
 
@@ -20,9 +21,16 @@ METHOD = Method(
     inputs=(
         *pair_inputs(("image",), "CT, MR or another volume (.nii.gz .nrrd .mha, DICOM folder)", masks=True),
         Input("field", ("weights",), "field of an earlier run on this fixed image to start from (.safetensors)", False),
+        Input("model", ("weights",), "networks of diffreg train neural, which predict where to start", False),
     ),
     run="DiffRegLib.methods.neural.run:run",
     presets={name: {"neural": options} for name, options in PRESETS.items()},
+    train=Training(
+        summary="train the networks of neural registration on images, and what predicts the codes of a pair",
+        inputs=(Input("images", ("image",), "volumes, or slices, of one kind of anatomy", many=True),),
+        options={"training": NeuralTrainingOptions},
+        run="DiffRegLib.methods.neural.training_run:run",
+    ),
 )
 
 

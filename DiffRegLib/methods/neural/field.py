@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -14,9 +13,10 @@ from DiffRegLib.methods.neural.codes import Codes
 from DiffRegLib.methods.neural.frame import Frame
 from DiffRegLib.methods.neural.fused import BlockNetwork
 from DiffRegLib.methods.neural.network import ModulatedMLP, Size, with_unit_vectors
+from DiffRegLib.training.tensors import read_tensors, write_tensors
 from DiffRegLib.transforms import Transform
 
-FORMAT = "diffreg-neural-field-1"
+FORM = "a neural field"
 FORWARD, BACKWARD = 0, 1
 
 
@@ -52,17 +52,13 @@ class NeuralField(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Writes the field as safetensors, with the geometry that it belongs to."""
-        from safetensors.torch import save_file
-
         facts = {
-            "format": FORMAT,
             "shape": list(self.geometry.shape),
             "affine": self.geometry.affine.tolist(),
             "size": vars(self.size),
             "codes": list(self.codes.local.shape[1:]),
         }
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        save_file(tensors, str(path), metadata={"field": json.dumps(facts)})
+        write_tensors(Path(path), self.state_dict(), facts, FORM)
 
     @classmethod
     def load(cls, path: str | Path, lattice: Lattice | None = None) -> NeuralField:
@@ -70,32 +66,27 @@ class NeuralField(nn.Module):
 
         lattice: the fixed image that the field is meant for.
         """
-        from safetensors import SafetensorError, safe_open
-
-        if not Path(path).is_file():
-            raise RegistrationError(f"{path} does not exist: check the path of the field.", path=path)
-        try:
-            with safe_open(str(path), "pt") as file:
-                facts = json.loads((file.metadata() or {}).get("field", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-        except (SafetensorError, OSError, ValueError):
-            facts = {}
-        if facts.get("format") != FORMAT:
-            raise RegistrationError(f"{path} is not a neural field: give one that this method saved.", path=path)
+        tensors, facts = read_tensors(Path(path), FORM)
         own = Geometry(tuple(facts["shape"]), torch.tensor(facts["affine"], dtype=torch.float64))
         field = cls(own, Size(**facts["size"]), tuple(facts["codes"]))
-        if lattice is not None and field.frame.dimension != Frame.of(lattice).dimension:
+        if lattice is not None:
+            field.check(lattice, path)
+        field.load_state_dict(tensors)
+        return field
+
+    def check(self, lattice: Lattice, path: str | Path) -> None:
+        """Raises `RegistrationError` where the field of a file does not belong to the box of a fixed image."""
+        wanted = Frame.of(lattice)
+        if self.frame.dimension != wanted.dimension:
             raise RegistrationError(
-                f"{path} is a field of {field.frame.dimension} dimensions, the fixed image has "
-                f"{Frame.of(lattice).dimension}: give a field of the same kind.",
+                f"{path} is a field of {self.frame.dimension} dimensions, the fixed image has {wanted.dimension}: "
+                "give a field of the same kind.",
                 path=path,
             )
-        if lattice is not None and not field.frame.same_as(Frame.of(lattice)):
+        if not self.frame.same_as(wanted):
             raise RegistrationError(
                 f"{path} belongs to another geometry than the fixed image: give the field of this image.", path=path
             )
-        field.load_state_dict(tensors)
-        return field
 
 
 class FieldTransform(Transform):

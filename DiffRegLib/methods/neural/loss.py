@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.methods.neural.features import FeatureVolume
-from DiffRegLib.methods.neural.field import BACKWARD, NeuralField
+from DiffRegLib.methods.neural.field import BACKWARD, FORWARD, NeuralField
 from DiffRegLib.methods.neural.frame import Frame
 from DiffRegLib.methods.neural.fused import BlockNetwork
 from DiffRegLib.ops.backend import available
@@ -167,10 +167,12 @@ class Regularization:
         self._field, self._count, self._direction = field, count, BACKWARD
         self._term = {"gradicon": self._inconsistency, "diffusion": self._slopes}[kind]
 
-    def __call__(self, generator: torch.Generator) -> Tensor:
-        """The term, differentiable in the field's parameters."""
+    def __call__(self, generator: torch.Generator, both: bool = False) -> Tensor:
+        """The term, differentiable in the field's parameters; `both`: the mean of both directions at once."""
         half = self._field.frame.half.float()
         points = (torch.rand(self._count, len(half), generator=generator) * 2 - 1) * half
+        if both:
+            return (self._term(points, FORWARD) + self._term(points, BACKWARD)) / 2
         self._direction = 1 - self._direction
         return self._term(points, self._direction)
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.neural.field import NeuralField
+from DiffRegLib.methods.neural.model import Model
+from DiffRegLib.methods.neural.options import NeuralOptions
 from DiffRegLib.methods.neural.pipeline import new_field, register
+from DiffRegLib.methods.neural.prepare import Pair
 from DiffRegLib.methods.registration import Progress, Registration
 
 FIELD = "field.safetensors"
@@ -19,10 +23,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     content = {role: thing.content for role, thing in inputs.items() if hasattr(thing, "content")}
     fixed, moving = content["fixed"], content["moving"]
     landmarks = [content.get(f"{side}_landmarks") for side in ("fixed", "moving")]
-    if "field" in inputs:
-        field = NeuralField.load(inputs["field"].path, fixed)
-    else:
-        field = new_field(fixed, neural)
+    field = _start(inputs, content, neural)
     registration = register(
         fixed,
         moving,
@@ -36,3 +37,17 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     if neural.save_field:
         field.save(folder / FIELD)
     return registration
+
+
+def _start(inputs: Mapping[str, Any], content: Mapping[str, Any], options: NeuralOptions) -> NeuralField:
+    """A field of an earlier run, one whose codes a model predicts, or one that moves nothing."""
+    if "field" in inputs and "model" in inputs:
+        raise RegistrationError(
+            "Both {field} and {model} are given: choose one to start from.", option=("field", "model")
+        )
+    fixed = content["fixed"]
+    if "field" in inputs:
+        return NeuralField.load(inputs["field"].path, fixed)
+    if "model" in inputs:
+        return Model.load(inputs["model"].path).field(Pair(fixed, content["moving"], initial=content.get("initial")))
+    return new_field(fixed, options)

@@ -1,0 +1,100 @@
+"""Triangles and circles, and the training of neural registration on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import Geometry
+from DiffRegLib.image import Image
+from DiffRegLib.methods.neural.encoder import averaged, seen_grid
+from DiffRegLib.methods.neural.model import Model
+from DiffRegLib.methods.neural.prepare import Pair
+from DiffRegLib.methods.neural.training import NETWORK, Trainer, train
+from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
+from DiffRegLib.phantom.triangles import triangles_and_circles
+
+SMALL = NeuralTrainingOptions(
+    iterations=25,
+    batch=2,
+    width=32,
+    units=16,
+    frequencies=16,
+    samples=300,
+    regularized=16,
+    stiffness=0.1,
+    learning_rate=3e-3,
+    spacing=4.0,
+    seed=3,
+)
+
+
+def test_a_shape_fills_what_its_radius_says():
+    """Circles of radius r fill pi r^2 of the side squared, triangles 3 sqrt(3) / 4 r^2, with r from 0.2 to 0.4."""
+    areas = torch.tensor([float(image.data.mean()) for image in triangles_and_circles(60)])
+    assert 3 * math.sqrt(3) / 4 * 0.2**2 * 0.95 < areas.min() and areas.max() < math.pi * 0.4**2 * 1.05
+    hollow = triangles_and_circles(3, hollow=True)[0].data
+    assert float(hollow.mean()) < 0.25 and float(hollow.max()) > 0.9
+
+
+def test_shapes_are_the_same_for_the_same_seed():
+    first, again, other = (triangles_and_circles(1, seed=seed)[0].data for seed in (4, 4, 5))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_training_lowers_the_loss_and_its_model_comes_back(tmp_path):
+    images = triangles_and_circles(8, size=64)
+    trainer = Trainer(images, SMALL)
+    first = sum(trainer.step().similarity for _ in range(5)) / 5
+    last = train(trainer, tmp_path)
+    assert last.similarity < 0.9 * first
+    pair, model = Pair(*images[:2]), Model.load(tmp_path / NETWORK)
+    points = images[0].grid().reshape(-1, 3)
+    moved = model.field(pair).eval().transform()(points)
+    assert torch.equal(moved, trainer.model.field(pair).eval().transform()(points))
+    assert (moved - points).norm(dim=1).max() > 0.5
+
+
+def test_a_training_goes_on_from_its_checkpoint(tmp_path):
+    images = triangles_and_circles(4, size=32)
+    options = dataclasses.replace(SMALL, iterations=4, batch=1)
+    whole = Trainer(images, options)
+    for _ in range(4):
+        whole.step()
+    halted = Trainer(images, options)
+    for _ in range(2):
+        halted.step()
+    halted.save(tmp_path)
+    resumed = Trainer(images, options)
+    resumed.resume(tmp_path)
+    assert resumed.steps == 2
+    for _ in range(2):
+        resumed.step()
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters()):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_the_encoder_sees_any_shape_of_box():
+    lattice = Geometry((10, 40, 80), torch.eye(4, dtype=torch.float64))
+    grid = seen_grid(lattice, 32)
+    assert grid.shape == (4, 16, 32)
+    assert torch.allclose(grid.corners(), lattice.corners())
+    image = Image(torch.rand(1, 10, 40, 80), lattice.affine)
+    assert averaged(image, 20).data.mean() == pytest.approx(float(image.data.mean()), abs=1e-5)
+
+
+def test_what_cannot_be_trained_on_is_refused():
+    flat = triangles_and_circles(3, size=32)
+    with pytest.raises(RegistrationError, match="at least two"):
+        Trainer(flat[:1], SMALL)
+    with pytest.raises(RegistrationError, match="odd"):
+        Trainer(flat, dataclasses.replace(SMALL, pairs="listed"))
+    thick = Image(torch.rand(1, 4, 8, 8), torch.eye(4, dtype=torch.float64))
+    with pytest.raises(RegistrationError, match="one kind"):
+        Trainer([flat[0], thick], SMALL)
+    with pytest.raises(RegistrationError, match="2 dimensions"):
+        Trainer(flat, SMALL).model.field(Pair(thick, thick))
