@@ -2,8 +2,8 @@
 
     python -m Testing.studies.triangles [--pairs 6] [--ratios 0.1 1 10] [--hollow] [--train STEPS]
 
-From nothing, with gradient inverse consistency and with diffusion, over the weight of the regularization; with `--train`
-a model is trained on other shapes first, and its prediction and instance optimization from it are measured too.
+From nothing, with gradient inverse consistency and with diffusion, over the weight of the regularization; with
+`--train` a model is trained on other shapes first, and its prediction and what follows from it are measured too.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SHAPES = NeuralOptions(
     learning_rate=3e-3,
 )
 """Pixels are 1 mm, the side is 128 mm."""
+HEAD = "| from | regularization | weight | Dice before | Dice | folded [%] | CPU s a pair |"
 SOLID = 0.5
 """Grey value from which a pixel belongs to the shape."""
 
@@ -48,9 +49,7 @@ def main() -> None:
     given = parser.parse_args()
     images = triangles_and_circles(2 * given.pairs, given.hollow, seed=1)
     pairs = list(zip(images[::2], images[1::2]))
-    print(
-        "| from | regularization | weight | Dice before | Dice | folded [%] | CPU s a pair |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"{HEAD}\n|{'---|' * 7}")
     for kind in ("gradicon", "diffusion"):
         for ratio in given.ratios:
             options = dataclasses.replace(SHAPES, regularization=kind, stiffness=ratio)
