@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from DiffRegLib.dense.lattice import coarsened
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.transforms import Transform
 
-FEWEST = 8
-"""Voxels along an axis."""
 PROBES = 32
 """Points along the longest axis of the fixed image of which one must start within the moving one."""
 
@@ -20,10 +19,10 @@ def check_images(
     for image, mask, name in zip((fixed, moving), masks, ("fixed", "moving"), strict=True):
         if image.channels != 1:
             raise RegistrationError(f"The {name} image has {image.channels} channels: give an image with one.")
-        if min(image.shape) < FEWEST:
+        if min(image.shape) < THRESHOLDS.fewest_voxels:
             size = " x ".join(map(str, image.shape[::-1]))
             raise RegistrationError(
-                f"The {name} image has {size} voxels: give one of at least {FEWEST} along every axis."
+                f"The {name} image has {size} voxels: give one of at least {THRESHOLDS.fewest_voxels} along every axis."
             )
         if not image.data.isfinite().all():
             raise RegistrationError(f"The {name} image holds NaN or infinite voxels: replace them.")

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.dense.lattice import averaging, coarsened
+from DiffRegLib.dense.noise import Noise
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.ops import sample
@@ -17,23 +19,6 @@ from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.similarity import Neighborhoods, mind_ssc
 
 Feature = Literal["mind", "lncc"]
-
-WINDOW = (0.02, 0.98)
-"""Quantiles of an image between which its contrast is counted."""
-CLIP = 0.5
-"""How far beyond them values may lie, as a fraction of their distance: metal and noise shine no brighter."""
-FLOOR = 0.03
-"""Standard deviation below which a neighborhood is flat, in units of that distance: 30 HU in a CT of the trunk."""
-NEIGHBORHOOD = 4.0
-"""Standard deviation of the neighborhoods of the local correlation, in voxels of the level."""
-LEAST_VARIANCE = {"mind": 1e-4, "lncc": 1e-3}
-"""Residual variance that is not undercut: two images that agree to so much are equal."""
-FLAT = 1e-3
-"""How far the least of a voxel's self-similarities must be from 1 for it to show anything."""
-EMPTY, HALF = 1e-3, 0.5
-"""Share of a voxel inside a mask below which nothing is known of it, and from which on it counts."""
-MOST_ERODED = 0.7
-"""Share of a mask that its erosion may take away; of a thinner one the border counts, too."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +36,10 @@ class Side:
             mask = mask if same else mask.resample(image, mode="nearest")
             mask = Image((mask.data[:1] > 0).to(image.data), image.affine)
         seen = image.data.flatten() if mask is None else image.data[mask.data > 0]
-        low, high = (float(q) for q in quantiles(seen, WINDOW))
+        low, high = (float(q) for q in quantiles(seen, THRESHOLDS.window))
         contrast = high - low if high > low else 1.0
-        data = image.data.clamp(low - CLIP * contrast, high + CLIP * contrast) / contrast
+        beyond = THRESHOLDS.clip * contrast
+        data = image.data.clamp(low - beyond, high + beyond) / contrast
         return cls(Image(data, image.affine), mask)
 
     def at(self, spacing: float) -> tuple[Tensor, Tensor | None, Geometry]:
@@ -69,8 +55,8 @@ class Side:
         mask = self.mask.data[0]
         mean = (values * mask).sum() / mask.sum().clamp(min=1)
         share = filter_axes(mask, matrices)
-        values = mean + filter_axes((values - mean) * mask, matrices) / share.clamp(min=EMPTY)
-        return values, (share > HALF).to(values), lattice
+        values = mean + filter_axes((values - mean) * mask, matrices) / share.clamp(min=THRESHOLDS.empty)
+        return values, (share > THRESHOLDS.inside).to(values), lattice
 
 
 def quantiles(values: Tensor, shares: tuple[float, ...], most: int = 1 << 20) -> Tensor:
@@ -83,20 +69,17 @@ def quantiles(values: Tensor, shares: tuple[float, ...], most: int = 1 << 20) ->
 class Difference:
     """How the fixed and the warped features differ in every voxel of a level.
 
-    residual: (K, D, H, W). gradient: (3, K, D, H, W) of the warped ones in 1/mm, RAS. weight: (D, H, W). variance: of
-    the residual, where there is something to see. volume: of that region, mm^3.
+    residual: (K, D, H, W). gradient: (3, K, D, H, W) of the warped ones in 1/mm, RAS. weight: (D, H, W), with what
+    does not fit counting less. scale: of the squared residuals, see `Noise`. energy: in mm^3 of the fixed image.
+    mean_square: of the residuals, where there is something to see.
     """
 
     residual: Tensor
     gradient: Tensor
     weight: Tensor
-    variance: float
-    volume: float
-
-    @property
-    def energy(self) -> float:
-        """Half the negative log-likelihood of normal residuals, whose variance is estimated along with them, mm^3."""
-        return 0.5 * self.volume * math.log(self.variance)
+    scale: float
+    energy: float
+    mean_square: float
 
 
 class Contrast:
@@ -108,15 +91,18 @@ class Contrast:
         values, mask, self.lattice = fixed.at(spacing)
         moving_values, moving_mask, self._moving_lattice = moving.at(spacing)
         self._weight = torch.ones_like(values) if mask is None else mask
+        self._least = THRESHOLDS.least_variance_mind if feature == "mind" else THRESHOLDS.least_variance_lncc
         if feature == "mind":
             self._fixed, carried = mind_ssc(values), mind_ssc(moving_values)
             self._weight = _eroded(self._weight)
             moving_mask = None if moving_mask is None else _eroded(moving_mask)
-            textured = (self._fixed.amin(0) < 1 - FLAT).to(values)
+            textured = (self._fixed.amin(0) < 1 - THRESHOLDS.flat).to(values)
         else:
             self._fixed, carried = values[None], moving_values[None]
-            self._sigma = [NEIGHBORHOOD * float(self.lattice.spacing.min() / s) for s in self.lattice.spacing.flip(0)]
-            normalized = Neighborhoods(self._fixed, self._sigma, FLOOR).normalized(self._fixed)[0]
+            self._sigma = [
+                THRESHOLDS.neighborhood * float(self.lattice.spacing.min() / s) for s in self.lattice.spacing.flip(0)
+            ]
+            normalized = Neighborhoods(self._fixed, self._sigma, THRESHOLDS.floor).normalized(self._fixed)[0]
             textured = Neighborhoods(normalized, self._sigma).mean(normalized**2)
         self.textured = textured
         masks = [] if moving_mask is None else [moving_mask[None]]
@@ -140,17 +126,16 @@ class Contrast:
             weight, warped = weight * warped[-1], warped[:-1]
         fixed = self._fixed
         if self.feature == "lncc":
-            local = Neighborhoods(fixed, self._sigma, FLOOR, weight)
+            local = Neighborhoods(fixed, self._sigma, THRESHOLDS.floor, weight)
             fixed, warped = local.normalized(fixed), local.normalized(warped)
         residual = fixed - warped
-        seen = float((weight * self.textured).sum())
-        variance = float((weight * (residual**2).sum(0)).sum()) / max(seen * len(residual), 1.0)
+        squared = (residual**2).mean(0)
+        seen = max(float((weight * self.textured).sum()), 1.0)
+        noise = Noise.of(squared, weight, seen, self._least)
+        volume = float((self._weight * self.textured).sum() * self.lattice.spacing.prod())
+        mean_square = float((weight * squared).sum()) / seen
         return Difference(
-            residual,
-            self._gradient(warped),
-            weight,
-            max(variance, LEAST_VARIANCE[self.feature]),
-            float((self._weight * self.textured).sum() * self.lattice.spacing.prod()),
+            residual, self._gradient(warped), noise.weight, noise.scale, volume * noise.energy, mean_square
         )
 
     def _gradient(self, warped: Tensor) -> Tensor:
@@ -160,7 +145,7 @@ class Contrast:
 
 def _eroded(mask: Tensor) -> Tensor:
     """(D, H, W) without the voxels whose patches reach beyond the mask."""
-    if bool((mask > HALF).all()):
+    if bool((mask > THRESHOLDS.inside).all()):
         return mask
     inner = -torch.nn.functional.max_pool3d(-mask[None], 3, 1, 1)[0]
-    return inner if float(inner.sum()) > (1 - MOST_ERODED) * float(mask.sum()) else mask
+    return inner if float(inner.sum()) > (1 - THRESHOLDS.eroded) * float(mask.sum()) else mask

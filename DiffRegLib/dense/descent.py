@@ -15,21 +15,9 @@ from DiffRegLib.dense.landmarks import Landmarks
 from DiffRegLib.dense.lattice import pooling, smooth
 from DiffRegLib.dense.normal import ENTRIES, Normal
 from DiffRegLib.dense.splines import Splines
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.ops.axes import filter_axes, transposed
 from DiffRegLib.transforms import Affine, Transform
-
-SHORTEST = 0.02
-"""Mean step, in voxels of the level, below which a level ends."""
-SMALLEST_PART = 1 / 8
-"""Part of a step below which no shorter one is tried."""
-SLACK = 1e-4
-"""Relative growth of the energy that is put down to rounding."""
-SOLVED, MOST_SOLVES = 0.1, 30
-"""Relative residual and number of conjugate gradient steps at which the normal equations are left."""
-SPREAD = 0.3
-"""How a voxel's matrix weighs on a coefficient, between 0.11 for what is alone and 1 for what all have in common."""
-RIDGE = 1e-3
-"""Share of the largest entry of the affine normal equations that is added to all."""
 
 State = TypeVar("State")
 
@@ -70,14 +58,14 @@ def descend(
         trial = state if step is None else problem.moved(state, step, part)
         similarity, regularization, normal = problem.linearized(trial)
         energy = similarity + regularization
-        if energy > least + SLACK * abs(least) and part > SMALLEST_PART:
+        if energy > least + THRESHOLDS.slack * abs(least) and part > THRESHOLDS.smallest_part:
             part /= 2
             continue
         state, least = trial, energy
         step, length = problem.solved(state, normal)
         part = 1.0
         observe(Step(iteration, similarity, regularization, length))
-        if length < SHORTEST * voxel:
+        if length < THRESHOLDS.shortest * voxel:
             break
     return state if step is None else problem.moved(state, step, part)
 
@@ -107,7 +95,7 @@ class AffineProblem:
             full[a, b] = full[b, a] = block
         full = full.permute(0, 2, 1, 3).reshape(12, 12)
         scale = full.diagonal().clamp(min=1e-12).sqrt()
-        system = full / (scale[:, None] * scale) + RIDGE * torch.eye(12).to(full)
+        system = full / (scale[:, None] * scale) + THRESHOLDS.ridge * torch.eye(12).to(full)
         right = (normal.vector.flatten(1).double() @ arms).flatten() / scale
         step = (torch.linalg.solve(system, right) / scale).view(3, 4)
         length = float((arms @ step.T).norm(dim=1).mean())
@@ -158,7 +146,7 @@ class FlowProblem:
     def solved(self, state: Tensor, normal: Normal) -> tuple[Tensor, float]:
         splines, stiffness, there = self._splines, self._stiffness, self._at_nodes
         back = transposed(there)
-        weight = SPREAD * float(normal.matrix[:3].sum()) / state.numel()
+        weight = THRESHOLDS.spread * float(normal.matrix[:3].sum()) / state.numel()
 
         def applied(x: Tensor) -> Tensor:
             return filter_axes(normal.applied(filter_axes(x, there)), back) + stiffness * splines.tension(x)
@@ -178,8 +166,8 @@ def conjugate_gradients(
     x, residual = torch.zeros_like(right), right
     direction = preconditioned(residual)
     square = first = float((residual * direction).sum())
-    for _ in range(MOST_SOLVES):
-        if square <= SOLVED**2 * first or square <= 0:
+    for _ in range(THRESHOLDS.most_solves):
+        if square <= THRESHOLDS.solved**2 * first or square <= 0:
             break
         image = applied(direction)
         length = square / float((direction * image).sum())

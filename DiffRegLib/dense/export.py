@@ -27,18 +27,11 @@ TOLERANCE = 0.02
 def transforms(alignment: Alignment, fixed: Lattice, voxel: float) -> tuple[Transform, Transform, float]:
     """Transform, inverse, and the largest |transform(inverse(y)) - y| in mm, for the grid of the fixed image.
 
-    A flow cannot fold; what its sampling with voxels of `voxel` mm (not below the image's own) and a start that folds
-    bring in is smoothed away. Raises `RegistrationError` where that fails.
+    A flow cannot fold; what its sampling with voxels of `voxel` mm (not below the image's own) brings in is smoothed
+    away. Raises `RegistrationError` where that fails.
     """
     lattice, placement = coarsened(fixed, voxel), alignment.placement
     forward = _flowed(alignment, lattice, 0.0)
-    if not isinstance(placement, Affine):
-        points = forward.grid(forward.device)
-        moved = torch.cat([placement(p) for p in (points + forward.data.movedim(0, -1)).reshape(-1, 3).split(CHUNK)])
-        moved = moved.view(points.shape) - points
-        field = _without_folds(Image(moved.movedim(-1, 0).contiguous(), lattice.affine))
-        inverse = field.inverse()
-        return field, inverse, inverse.residual
     field = _without_folds(forward)
     reach = float(forward.data.norm(dim=0).max())
     inverse = _without_folds(_polished(field, _flowed(alignment, _widened(lattice, reach), reach, -1.0), lattice))
@@ -50,10 +43,9 @@ def transforms(alignment: Alignment, fixed: Lattice, voxel: float) -> tuple[Tran
 
 def _flowed(alignment: Alignment, lattice: Geometry, reach: float, sign: float = 1.0) -> Image:
     """Displacements (3, D, H, W) of the flow, followed from the nodes of the splines and `reach` mm around them."""
-    nodes, coefficients = alignment.splines.nodes, alignment.coefficients
-    velocity = filter_axes(coefficients, alignment.splines.matrices(nodes))
+    nodes, velocity = alignment.splines.nodes, alignment.velocity
     wide = _widened(nodes, reach)
-    points = wide.grid(coefficients.device).reshape(-1, 3)
+    points = wide.grid(velocity.device).reshape(-1, 3)
     motion = (flow(velocity, nodes, points, sign) - points).T.unflatten(1, wide.shape)
     return Image(filter_axes(motion, smooth(lattice, wide, motion)), lattice.affine)
 

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.dense.normal import ENTRIES, Normal
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.geometry import Lattice
 from DiffRegLib.ops import splat
 
-VOLUME = 1000.0
-"""mm^3 of images that one landmark with an error of 1 mm weighs: a cube of 1 cm, ten times its tension there."""
 NEARBY = 0.5
 """mm; the differences that a Jacobian is taken from."""
 
@@ -32,7 +31,7 @@ class Landmarks:
         around = carried((self.fixed[:, None] + offsets).reshape(-1, 3)).reshape(-1, 2, 3, 3)
         jacobian = ((around[:, 0] - around[:, 1]) / (2 * NEARBY)).transpose(1, 2)
         apart = self.moving - carried(self.fixed)
-        weight = VOLUME / self.error**2
+        weight = THRESHOLDS.landmark_volume / self.error**2
         vector = (jacobian.transpose(1, 2) @ apart[..., None])[..., 0]
         matrix = jacobian.transpose(1, 2) @ jacobian
         values = torch.stack([*(matrix[:, a, b] for a, b in ENTRIES), *vector.T]) * weight

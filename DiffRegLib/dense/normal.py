@@ -29,7 +29,7 @@ class Normal:
     def of(cls, difference: Difference, lattice: Lattice) -> Normal:
         """Gauss-Newton: the residual's own second derivatives are left out."""
         gradient, residual = difference.gradient, difference.residual
-        scale = float(lattice.spacing.prod()) / (difference.variance * len(residual)) * difference.weight
+        scale = float(lattice.spacing.prod()) / (difference.scale * len(residual)) * difference.weight
         matrix = torch.stack([(gradient[a] * gradient[b]).sum(0) for a, b in ENTRIES])
         vector = (gradient * residual).sum(1)
         return cls(matrix * scale, vector * scale)

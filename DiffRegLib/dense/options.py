@@ -22,7 +22,7 @@ class DenseOptions:
         "for images of two; auto measures which",
         advanced=False,
     )
-    stiffness: float = option(1.0, "weight of the smoothness: higher is smoother", low=1e-3, high=1e4, advanced=False)
+    stiffness: float = option(0.1, "weight of the smoothness: higher is smoother", low=1e-4, high=1e4, advanced=False)
     voxel: float = option(
         0.0, "voxel of the finest level; 0 takes the finest of the fixed image that `voxels` allow", "mm", 0.0, 50.0
     )
@@ -45,6 +45,6 @@ class DenseOptions:
 PRESETS: dict[str, DenseOptions] = {
     "automatic": DenseOptions(),
     "quick": DenseOptions(finest_iterations=0),
-    "between-patients": DenseOptions(stiffness=3.0),
+    "between-patients": DenseOptions(stiffness=0.3),
 }
 """Options for a purpose, by name; the first are the defaults."""

@@ -14,38 +14,50 @@ from DiffRegLib.dense.descent import AffineProblem, FlowProblem, Step, descend
 from DiffRegLib.dense.flow import flow
 from DiffRegLib.dense.landmarks import Landmarks
 from DiffRegLib.dense.lattice import coarsened
+from DiffRegLib.dense.logarithm import separated
 from DiffRegLib.dense.options import DenseOptions
 from DiffRegLib.dense.splines import Splines
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.transforms import Affine, Transform
 
-ALIKE = 0.3
-"""Local correlation of two images, as self-similarity has aligned them, above which they are of one kind."""
-COARSE, MEDIUM = 2.0, 3.0
-"""Least spacing of the control points in voxels of the level: at the coarse ones, at the one before the details."""
-
 
 @dataclass(frozen=True)
 class Level:
-    """A part of the recipe; spacing of voxels and of control points in mm."""
+    """One resolution of a part of the recipe; spacing of voxels and of control points in mm."""
 
-    stage: str
+    part: str
     feature: Feature
     spacing: float
     iterations: int
     control: float = 0.0
+    stiffness: float = 0.0
+
+    @property
+    def stage(self) -> str:
+        """What distinguishes its energy from that of the other levels."""
+        return f"{self.part}, {self.spacing:.3g} mm"
 
 
 @dataclass(frozen=True)
 class Alignment:
     """What the recipe found: x -> placement(flow(x)), with the flow of the velocity of spline coefficients."""
 
-    placement: Transform
+    placement: Affine
     splines: Splines
     coefficients: Tensor
     feature: Feature
+
+    @property
+    def velocity(self) -> Tensor:
+        """(3, D, H, W) mm on the nodes of the splines."""
+        return filter_axes(self.coefficients, self.splines.matrices(self.splines.nodes))
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """(N, 3) RAS mm, fixed -> moving."""
+        return self.placement(flow(self.velocity, self.splines.nodes, points))
 
 
 Observe = Callable[[Level, int, Step], None]
@@ -63,46 +75,48 @@ def align(
 ) -> Alignment:
     """Brings the moving image onto the fixed one, (1, D, H, W) each on one device.
 
-    start: fixed -> moving; an affine is improved first, another one is kept as it is before the flow. masks: where the
+    start: fixed -> moving; an affine is improved first, of another transform the flow goes on. masks: where the
     images count. landmarks: (N, 3) pairs in RAS mm, of the fixed and the moving side. Improves the affine, then the
     coefficients of a velocity field, level by level; where the images turn out to be of two kinds, self-similarity
     stays to the end.
     """
     sides = Side.of(fixed, masks[0]), Side.of(moving, masks[1])
     pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_error)
-    finest = finest_voxel(fixed.geometry, options)
-    parts = levels(finest, options)
-    placement, number = _placed(fixed, moving, start, finest), 0
-    splines = coefficients = None
+    parts = levels(finest_voxel(fixed.geometry, options), options)
+    found = _started(fixed, start, parts[-1].control)
     feature = None if options.similarity == "auto" else options.similarity
     for number, level in enumerate(parts):
-        if level.stage == "affine" and not isinstance(placement, Affine):
-            continue
-        if level.stage == "details":
-            feature = feature or _feature(sides, level, splines, coefficients, placement)
+        if level.part == "details":
+            feature = feature or _feature(sides, level, found)
             level = dataclasses.replace(level, feature=feature)
+        if level.part == "affine" and not isinstance(start, Affine):
+            continue
         contrast = Contrast(*sides, level.spacing, level.feature)
         watch = functools.partial(observe, level, number)
-        if level.stage == "affine":
+        if level.part == "affine":
             problem = AffineProblem(contrast, pairs)
-            placement = descend(problem, placement, level.iterations, level.spacing, watch)
+            placement = descend(problem, found.placement, level.iterations, level.spacing, watch)
+            found = dataclasses.replace(found, placement=placement)
             continue
-        splines, coefficients = _refined(splines, coefficients, Splines(fixed, level.control, fixed.data))
-        problem = FlowProblem(contrast, splines, placement, options.stiffness, pairs)
-        coefficients = descend(problem, coefficients, level.iterations, level.spacing, watch)
-    return Alignment(placement, splines, coefficients, feature)
+        found = _refined(found, Splines(fixed, level.control, fixed.data))
+        problem = FlowProblem(contrast, found.splines, found.placement, level.stiffness, pairs)
+        coefficients = descend(problem, found.coefficients, level.iterations, level.spacing, watch)
+        found = dataclasses.replace(found, coefficients=coefficients, feature=level.feature)
+    return found
 
 
 def levels(finest: float, options: DenseOptions) -> tuple[Level, ...]:
     """The parts of the recipe. finest: voxel of the finest level in mm."""
-    o, control = options, options.control_spacing * finest
+    o, t, control = options, THRESHOLDS, options.control_spacing * finest
     coarse = [finest * 2**k for k in range(6, 1, -1) if 2**k <= o.coarsest]
     affine = [Level("affine", "mind", s, o.affine_iterations) for s in coarse] if o.affine else []
-    deform = [Level("deformation", "mind", s, o.coarse_iterations, max(control, COARSE * s)) for s in coarse]
-    medium = Level("deformation", "mind", 2 * finest, o.coarse_iterations, max(control, MEDIUM * 2 * finest))
-    fine = Level("details", "lncc", 2 * finest, o.fine_iterations, control)
-    last = [Level("details", "lncc", finest, o.finest_iterations, control)] if o.finest_iterations else []
-    return (*affine, *deform, medium, fine, *last)
+    stiff, steps = o.stiffness * t.coarse_stiffness, o.coarse_iterations
+    deform = [Level("deformation", "mind", s, steps, max(control, t.coarse_control * s), stiff) for s in coarse]
+    spacing, stiff = 2 * finest, o.stiffness * t.medium_stiffness
+    medium = Level("deformation", "mind", spacing, steps, max(control, t.medium_control * spacing), stiff)
+    fine = Level("details", "lncc", spacing, o.fine_iterations, control, o.stiffness)
+    last = Level("details", "lncc", finest, o.finest_iterations, control, o.stiffness)
+    return (*affine, *deform, medium, fine, *([last] if o.finest_iterations else []))
 
 
 def finest_voxel(geometry: Geometry, options: DenseOptions) -> float:
@@ -113,27 +127,24 @@ def finest_voxel(geometry: Geometry, options: DenseOptions) -> float:
     return voxel
 
 
-def _placed(fixed: Image, moving: Image, start: Transform, finest: float) -> Transform:
-    """An affine as it is; another transform as a displacement on the fixed grid, which is read fast."""
+def _started(fixed: Image, start: Transform, control: float) -> Alignment:
+    """An affine as it is; of another transform, its affine and its flow."""
+    splines = Splines(fixed, control, fixed.data)
     if isinstance(start, Affine):
-        return start
-    return start.displacement(coarsened(fixed, finest), fixed.device)
+        return Alignment(start, splines, splines.zeros(), "mind")
+    affine, coefficients = separated(start, splines)
+    return Alignment(affine, splines, coefficients, "mind")
 
 
-def _feature(
-    sides: tuple[Side, Side], level: Level, splines: Splines, coefficients: Tensor, placement: Transform
-) -> Feature:
+def _feature(sides: tuple[Side, Side], level: Level, found: Alignment) -> Feature:
     """Local correlation where it holds between the images as they are aligned by now, else self-similarity."""
     contrast = Contrast(*sides, level.spacing, "lncc")
-    velocity = filter_axes(coefficients, splines.matrices(splines.nodes))
-    points = contrast.lattice.grid(contrast.device).reshape(-1, 3)
-    variance = contrast.difference(placement(flow(velocity, splines.nodes, points))).variance
-    return "lncc" if 1 - variance / 2 > ALIKE else "mind"  # of two normalized values with correlation r: 2 (1 - r)
+    difference = contrast.difference(found(contrast.lattice.grid(contrast.device).reshape(-1, 3)))
+    alike = 1 - difference.mean_square / 2  # normalized values with correlation r differ by 2 (1 - r) in the mean
+    return "lncc" if alike > THRESHOLDS.alike else "mind"
 
 
-def _refined(splines: Splines | None, coefficients: Tensor | None, finer: Splines) -> tuple[Splines, Tensor]:
+def _refined(found: Alignment, finer: Splines) -> Alignment:
     """The same velocity field on the control points of `finer`."""
-    if splines is None:
-        return finer, finer.zeros()
-    field = filter_axes(coefficients, splines.matrices(finer.nodes))
-    return finer, finer.fit(field, finer.nodes)
+    field = filter_axes(found.coefficients, found.splines.matrices(finer.nodes))
+    return dataclasses.replace(found, splines=finer, coefficients=finer.fit(field, finer.nodes))

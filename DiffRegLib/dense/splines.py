@@ -21,9 +21,10 @@ FIT = 1e-4
 class Splines:
     """Cubic B-splines with control points `spacing` mm apart, one beyond the box of `geometry` on every side.
 
-    A field is its coefficients (3, d, h, w) in mm. Its roughness is half the integral of |grad v|^2 in mm^3, taken
-    as the differences of neighboring coefficients. `nodes`: a grid twice as fine as the control points, on which the
-    field can be handled without loss worth mentioning.
+    A field is its coefficients (3, d, h, w) in mm. Its roughness is half the integral of |grad v|^2 + |h lap v|^2 in
+    mm^3, h the spacing, taken as the differences of neighboring coefficients: the first for what is stretched, the
+    second for what is bent within a control point or two. `nodes`: a grid twice as fine as the control points, on which
+    the field can be handled without loss worth mentioning.
     """
 
     def __init__(self, geometry: Lattice, spacing: float, like: Tensor) -> None:
@@ -39,7 +40,8 @@ class Splines:
         self._cosines = [cosine(n, like) for n in self.geometry.shape]
         # second differences have the eigenvalues 2 - 2 cos(pi i / n), their eigenvectors are the cosines
         d, h, w = ((2 - 2 * torch.cos(math.pi * torch.arange(n) / n)).to(like) for n in self.geometry.shape)
-        self._eigenvalues = (d[:, None, None] + h[:, None] + w) * spacing
+        differences = d[:, None, None] + h[:, None] + w
+        self._eigenvalues = (differences + differences**2) * spacing
 
     def zeros(self) -> Tensor:
         return torch.zeros(3, *self.geometry.shape, dtype=self._like.dtype, device=self._like.device)

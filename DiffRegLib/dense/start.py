@@ -5,13 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from DiffRegLib.dense.contrast import WINDOW, quantiles
+from DiffRegLib.dense.contrast import quantiles
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.transforms import Affine, fit_affine, fit_rigid
-
-FEWEST_FOR_AFFINE = 8
-"""Landmarks; with fewer a rigid motion is fitted."""
 
 
 def initial_transform(fixed: Image, moving: Image, kind: str, landmarks: tuple[Tensor, Tensor] | None) -> Affine:
@@ -28,13 +26,13 @@ def initial_transform(fixed: Image, moving: Image, kind: str, landmarks: tuple[T
             "{initialization} is landmarks, but none are given: give those of both sides, or choose another start.",
             option="initialization",
         )
-    fit = fit_affine if len(landmarks[0]) >= FEWEST_FOR_AFFINE else fit_rigid
+    fit = fit_affine if len(landmarks[0]) >= THRESHOLDS.fewest_for_affine else fit_rigid
     return fit(*landmarks)
 
 
 def center_of_brightness(image: Image) -> Tensor:
     """(3,) float64 RAS mm: the mean place, each voxel weighted by how bright it is within the image's window."""
-    low, high = (float(q) for q in quantiles(image.data.flatten(), WINDOW))
+    low, high = (float(q) for q in quantiles(image.data.flatten(), THRESHOLDS.window))
     weight = ((image.data[0].double() - low) / max(high - low, 1e-12)).clamp(0, 1)
     total = weight.sum().clamp(min=1e-12)
     index = []

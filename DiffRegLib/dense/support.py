@@ -5,13 +5,17 @@ from __future__ import annotations
 import torch
 
 from DiffRegLib.dense.contrast import Contrast, Side
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.image import Image
 from DiffRegLib.transforms import Transform
 
-COARSE = 3.0
-"""Voxels of the finest level in one of the grid of the distances."""
-SEEN = 0.25
-"""Share of a neighborhood's variance that is more than the floor, from which on it counts as a datum."""
+OUTSIDE = "is continued smoothly"
+"""What the field does where the images do not drive it."""
+
+
+def reach(voxel: float) -> float:
+    """mm from what has contrast up to which it drives the field; voxel: of the finest level, mm."""
+    return THRESHOLDS.reach * THRESHOLDS.neighborhood * voxel
 
 
 def driven(
@@ -20,10 +24,10 @@ def driven(
     """(1, D, H, W) mm from each voxel of a coarse grid to the nearest one that has contrast and lies in both images."""
     from scipy.ndimage import distance_transform_edt
 
-    contrast = Contrast(Side.of(fixed, masks[0]), Side.of(moving, masks[1]), COARSE * voxel, "lncc")
+    contrast = Contrast(Side.of(fixed, masks[0]), Side.of(moving, masks[1]), THRESHOLDS.coarse_map * voxel, "lncc")
     lattice = contrast.lattice
     points = transform(lattice.grid().reshape(-1, 3))
-    seen = (contrast.difference(points).weight * contrast.textured) > SEEN
+    seen = (contrast.difference(points).weight * contrast.textured) > THRESHOLDS.seen
     if not seen.any():
         return Image(torch.full((1, *lattice.shape), torch.inf), lattice.affine)
     spacing = lattice.spacing.flip(0).tolist()

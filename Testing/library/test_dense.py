@@ -150,7 +150,7 @@ def test_a_start_of_any_kind_is_kept_or_improved():
 
 def test_nothing_folds_where_the_images_ask_for_it():
     first, second = pattern(geometry(24)), pattern(geometry(24), seed=1)
-    loose = dataclasses.replace(QUICK, stiffness=1e-3, control_spacing=2.0)
+    loose = dataclasses.replace(QUICK, stiffness=1e-4, control_spacing=2.0)
     result = register(first, second, loose)
     field = result.transform.image
     assert (result.transform(first.grid()) - first.grid()).norm(dim=-1).max() > 2
@@ -166,7 +166,7 @@ def test_progress_ends_at_one_and_the_trace_tells_every_stage():
         image, pattern(geometry(24), 1), DenseOptions(coarsest=4), progress=lambda f, m, **d: seen.append(f)
     )
     assert seen == sorted(seen) and seen[-1] == pytest.approx(1)
-    assert [s for s in dict.fromkeys(row.stage for row in result.trace)] == ["affine", "deformation", "details"]
+    assert list(dict.fromkeys(row.stage.split(",")[0] for row in result.trace)) == ["affine", "deformation", "details"]
 
 
 @pytest.mark.parametrize(

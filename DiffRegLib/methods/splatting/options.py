@@ -57,6 +57,9 @@ class SplattingOptions:
     outside: Literal["extrapolate", "fade"] = option(
         "extrapolate", "the field far from all points: goes on smoothly, or fades to the affine", advanced=False
     )
+    finish: bool = option(
+        True, "finish on the images, where two were given: what lies between and beyond the points", advanced=False
+    )
     seed: int = option(0, "seed of the choice of points", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
 

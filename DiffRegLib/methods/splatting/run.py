@@ -10,6 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import boxes_overlap
 from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Part, Progress, Registration
+from DiffRegLib.methods.splatting.finish import finished
 from DiffRegLib.methods.splatting.pipeline import register
 from DiffRegLib.points.extract import cloud_of
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from DiffRegLib.points import PointCloud
 
 PLACED = ("center", "landmarks")  # starts that bring together what lies apart, for whom the user decided
-CLOUDS = 0.28  # of the progress, where the clouds are found
+CLOUDS, SPLATTED = 0.2, 0.5  # of the progress, where the clouds are found, and where the images are looked at
+SIDES = ("fixed", "moving")
 
 
 def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, progress: Progress) -> Registration:
@@ -26,19 +28,24 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     initial = inputs.get("initial")
     if initial is not None or splatting.initialization not in PLACED:
         _check_overlap(inputs["fixed"], inputs["moving"], initial)
+    images = splatting.finish and all(inputs[side].kind == "image" for side in SIDES)
     clouds = []
-    for number, side in enumerate(("fixed", "moving")):
+    for number, side in enumerate(SIDES):
         progress(CLOUDS * (0.1 + 0.45 * number), f"Finding the points of the {side} side.")
         clouds.append(_cloud(inputs, side, options["clouds"], splatting.seed))
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
-    landmarks = [inputs.get(f"{side}_landmarks") for side in ("fixed", "moving")]
-    return register(
+    landmarks = [inputs.get(f"{side}_landmarks") for side in SIDES]
+    registration = register(
         *clouds,
         splatting,
         initial=initial.content if initial is not None else None,
-        progress=Part(progress, CLOUDS, 1.0),
+        progress=Part(progress, CLOUDS, SPLATTED if images else 1.0),
         landmarks=tuple(side.points() for side in landmarks) if all(landmarks) else None,
     )
+    if not images:
+        return registration
+    pair = tuple(inputs[side].content for side in SIDES)
+    return finished(registration, pair, splatting.device, Part(progress, SPLATTED, 1.0))
 
 
 def _cloud(inputs: Mapping[str, Any], side: str, options: Any, seed: int) -> PointCloud:

@@ -1,0 +1,59 @@
+"""What the points have found, finished on the images that they were taken from.
+
+Between and beyond the points a field is an extrapolation; the images show what lies there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import torch
+
+from DiffRegLib.dense.export import transforms
+from DiffRegLib.dense.options import DenseOptions
+from DiffRegLib.dense.recipe import align, finest_voxel, levels
+from DiffRegLib.dense.support import OUTSIDE, driven, reach
+from DiffRegLib.image import Image
+from DiffRegLib.methods.registration import Progress, Registration, Support
+from DiffRegLib.methods.watching import Watch
+from DiffRegLib.ops.device import choose_device, peak_memory_mb
+
+OPTIONS = DenseOptions(affine=False, coarsest=4)
+"""The affine and the largest motions are known from the points."""
+
+
+def finished(
+    registration: Registration, images: tuple[Image, Image], device: str = "auto", progress: Progress | None = None
+) -> Registration:
+    """The registration of two clouds, improved until the images of the fixed and the moving side look alike.
+
+    images: (1, D, H, W) each. Its support is where the images show something; its trace goes on.
+    """
+    begun = time.perf_counter()
+    fixed, moving = images
+    voxel = finest_voxel(fixed.geometry, OPTIONS)
+    last = max((row.level for row in registration.trace), default=-1)
+    watch = Watch(progress, levels(voxel, OPTIONS), fixed, last + 1)
+    on = choose_device(device)
+    with torch.no_grad():
+        found = align(fixed.to(on), moving.to(on), OPTIONS, registration.transform.to(on), observe=watch)
+        watch.sampling()
+        transform, inverse, residual = transforms(found, fixed, voxel)
+        transform, inverse = transform.to("cpu"), inverse.to("cpu")
+        support = Support(driven(fixed, moving, transform, (None, None), voxel), reach(voxel), OUTSIDE)
+    watch.sampled()
+    provenance = dataclasses.replace(
+        registration.provenance,
+        seconds=round(registration.provenance.seconds + time.perf_counter() - begun, 3),
+        peak_memory_mb=round(peak_memory_mb(on), 1),
+    )
+    return dataclasses.replace(
+        registration,
+        transform=transform,
+        inverse=inverse,
+        trace=(*registration.trace, *watch.trace),
+        provenance=provenance,
+        inverse_residual_mm=residual,
+        support=support,
+    )
