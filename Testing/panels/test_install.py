@@ -36,8 +36,8 @@ print([shown.kind for shown in host.dialogs.shown], host.errors)
 """
 VOLUME, PIXELS = (12, 12, 12), (1, 16, 16)
 CARM = {"view_1_distance": 1000.0, "view_1_isocenter_distance": 600.0, "view_1_pixel_width": 1.0}
-BEGINNINGS = {  # inputs, settings, and the button that needs the packages
-    "SplatRegistration": ({"fixed": VOLUME, "moving": VOLUME}, {}, "applyButton"),
+PAIR = ({"fixed": VOLUME, "moving": VOLUME}, {}, "applyButton")
+BEGINNINGS = {  # inputs, settings, and the button that needs the packages, of panels that are not of a pair
     "XRayPose": ({"ct": VOLUME, "xray_1": PIXELS}, CARM, "liveButton"),
 }
 FORGOTTEN = {  # a file, and what else tells that it is missing
@@ -93,7 +93,7 @@ def test_a_panel_works_without_the_packages_until_a_button_needs_them_and_asks(n
     """In a process of its own, in which importing any of them fails."""
     if requirements.missing():
         pytest.skip(requirements.missing())
-    inputs, settings, button = BEGINNINGS[name]
+    inputs, settings, button = BEGINNINGS.get(name, PAIR)
     script = BARE.format(root=str(ROOT), module=str(MODULES[name]), inputs=inputs, settings=settings, button=button)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-2:] == ["", "['question'] []"], done.stdout + done.stderr

@@ -71,33 +71,36 @@ class ScriptedLoadableModuleWidget:
 
 
 class ScriptedLoadableModuleLogic:
+    """Finds the node that keeps a module's settings: one a scene, which carries the module's name, made when asked for.
+
+    A logic that says otherwise with `isSingletonParameterNode` has as many as there are, and takes the first.
+    """
+
+    NODE, OWNER = "vtkMRMLScriptedModuleNode", "ModuleName"
+
     def __init__(self, parent=None):
         self.moduleName = type(self).__name__.removesuffix("Logic")
         self.isSingletonParameterNode = True
 
     def getParameterNode(self):
-        """The module's parameter node; made when the scene has none."""
-        node = next(iter(self.getAllParameterNodes()), None)
         if self.isSingletonParameterNode:
-            node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
-        if node is None:
-            node = slicer.mrmlScene.AddNode(self.createParameterNode())
-        elif node.GetAttribute("ModuleName") != self.moduleName:
-            node.SetAttribute("ModuleName", self.moduleName)
-        return node
+            found = slicer.mrmlScene.GetSingletonNode(self.moduleName, self.NODE)
+        else:
+            found = next(iter(self.getAllParameterNodes()), None)
+        if found is None:
+            return slicer.mrmlScene.AddNode(self.createParameterNode())
+        found.SetAttribute(self.OWNER, self.moduleName)  # scenes of long ago lack it
+        return found
 
     def getAllParameterNodes(self):
-        nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
-        return [node for node in nodes if node.GetAttribute("ModuleName") == self.moduleName]
+        return [n for n in slicer.util.getNodesByClass(self.NODE) if n.GetAttribute(self.OWNER) == self.moduleName]
 
     def createParameterNode(self):
-        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-        node.UnRegister(None)
-        if self.isSingletonParameterNode:
-            node.SetSingletonTag(self.moduleName)
-        node.SetAttribute("ModuleName", self.moduleName)
-        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
-        return node
+        made = getattr(slicer, self.NODE)()
+        made.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+        made.SetAttribute(self.OWNER, self.moduleName)
+        made.SetSingletonTag(self.moduleName if self.isSingletonParameterNode else None)
+        return made
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
