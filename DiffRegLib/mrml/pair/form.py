@@ -67,7 +67,7 @@ class PairForm:
             layout.insertWidget(index, box)
 
     def _keep(self, widget: Any) -> None:
-        setattr(self._ui, widget.name, widget)
+        setattr(self._ui, widget.objectName, widget)
 
     def show_result(self, parameters: Any) -> None:
         """The measures of the last run, and the switches of the views where there is something to switch."""
