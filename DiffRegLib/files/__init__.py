@@ -16,7 +16,7 @@ _HOMES = {
     "matched_labels": "structures",
     "renumbered": "structures",
     "Segment": "segments",
-    "load_cloud": "points",
+    "load_cloud": "clouds",
     "read_cloud": "points",
     "read_grid": "images",
     "read_image": "images",

@@ -13,9 +13,7 @@ from DiffRegLib.files import markups, surfaces, tables
 from DiffRegLib.files.kinds import SUFFIXES, split_key, suffix_of
 from DiffRegLib.points import polydata
 from DiffRegLib.points.cloud import PointCloud
-from DiffRegLib.points.extract import cloud_of
 from DiffRegLib.points.listed import PointList
-from DiffRegLib.points.options import CloudOptions
 
 
 def read_points(path: str | Path) -> PointList:
@@ -64,16 +62,6 @@ def read_landmarks(path: str | Path) -> Tensor:
     """(N, 3) float64 RAS mm, the placed points in the order of the file: any format that `read_points` reads."""
     listed = read_points(path)
     return listed.points[listed.placed]
-
-
-def load_cloud(
-    path: str | Path, options: CloudOptions | None = None, mask: str | Path | None = None, seed: int = 0
-) -> PointCloud:
-    """The cloud that is registered of a file of any kind; mask: the file of the lungs of a CT. See `cloud_of`."""
-    from DiffRegLib.files.opening import open_file
-
-    within = open_file(mask, ("labels",)).content if mask else None
-    return cloud_of(open_file(path).content, options, within, seed, str(path))
 
 
 def write_points(listed: PointList, path: str | Path) -> None:

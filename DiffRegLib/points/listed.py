@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,7 +123,13 @@ def paired(fixed: PointList, moving: PointList, sides: tuple[str, str] = ("fixed
 
 
 def _placed(
-    fixed: PointList, moving: PointList, rows: list, by: str, names: tuple[str, ...], lone: tuple[str, ...], sides
+    fixed: PointList,
+    moving: PointList,
+    rows: list[tuple[int, int]],
+    by: Literal["name", "order"],
+    names: tuple[str, ...],
+    lone: tuple[str, ...],
+    sides: Sequence[str],
 ) -> Pairs:
     there = [bool(fixed.placed[a] and moving.placed[b]) for a, b in rows]
     kept = [pair for pair, both in zip(rows, there) if both]

@@ -14,7 +14,7 @@ from torch import Tensor
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import LPS
 from DiffRegLib.image import Image, from_itk, to_itk
-from DiffRegLib.transforms.base import Composite, Transform
+from DiffRegLib.transforms.base import Composite, GridTransform, Transform
 from DiffRegLib.transforms.grids import BSpline, DisplacementField, VelocityField
 from DiffRegLib.transforms.linear import Affine
 
@@ -55,7 +55,9 @@ def _numbers(transform: Transform) -> list[Tensor]:
     """The tensors that a transform is made of."""
     if isinstance(transform, Composite):
         return [numbers for part in transform.transforms for numbers in _numbers(part)]
-    return [transform.matrix] if isinstance(transform, Affine) else [transform.image.data]
+    if isinstance(transform, Affine):
+        return [transform.matrix]
+    return [transform.image.data] if isinstance(transform, GridTransform) else []
 
 
 def _cause(path: Path, complaint: str) -> str:
