@@ -11,7 +11,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 
 WATER = 0.02
-"""Linear attenuation of water per mm: at about 60 keV, the mean energy of a diagnostic beam of 100 to 120 kV."""
+"""Linear attenuation of water in 1/mm, at about 60 keV, the mean energy of a diagnostic beam of 100 to 120 kV."""
 
 AIR = -1000.0  # HU
 RAMP = 50.0  # HU on either side of a bone threshold, within which a voxel fades
@@ -20,9 +20,9 @@ LOWEST, HIGHEST = -40000.0, 100000.0  # HU; padding and metal stay within
 
 
 def attenuation(ct: Image, water: float = WATER) -> Image:
-    """Linear attenuation per mm of a CT (1, D, H, W) in HU: mu = water (1 + HU / 1000), at least 0.
+    """Linear attenuation in 1/mm of a CT (1, D, H, W) in HU: mu = water (1 + HU / 1000), at least 0.
 
-    water: attenuation of water per mm.
+    water: attenuation of water in 1/mm.
     """
     return Image((water * (1 + ct.data / 1000)).clamp(min=0), ct.affine)
 

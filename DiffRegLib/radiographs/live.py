@@ -30,7 +30,7 @@ MIDDLE = 0.6  # of the way from source to detector, where patients lie
 class LiveRadiographs:
     """Line integrals of one volume in one or more views, as pictures for the screen.
 
-    volume: attenuation (1,D,H,W) a mm. cameras: of the full X-ray images, in the C-arm's world.
+    volume: attenuation (1,D,H,W) in 1/mm. cameras: of the full X-ray images, in the C-arm's world.
     device: "auto" (a GPU where torch finds one), "cpu" or "cuda".
 
     At rest a picture has the X-ray's own size, at most 512 pixels side by side. In motion it is as wide as the time for

@@ -20,7 +20,7 @@ BATCH = 2**21  # pixels that are rendered at a time
 class Renderer:
     """One volume seen by one or more cameras, each with an image size of its own.
 
-    volume: attenuation (1,D,H,W) a mm. A pose is (4,4) or (B,4,4) float64, CT world to world of the cameras, RAS mm.
+    volume: attenuation (1,D,H,W) in 1/mm. A pose is (4,4) or (B,4,4) float64, CT world to world of the cameras, RAS mm.
     """
 
     def __init__(self, volume: Image, cameras: Sequence[Camera], step: float | None = None) -> None:

@@ -65,7 +65,7 @@ class LearnedSimilarity:
     ) -> Comparison:
         """The similarity of one CT with X-rays of one C-arm as a function of the pose.
 
-        volume: linear attenuation per mm (1, D, H, W). segmentation: (1, D, H, W), not 0 in the organ, for a network
+        volume: linear attenuation in 1/mm (1, D, H, W). segmentation: (1, D, H, W), not 0 in the organ, for a network
         that was trained with it. polarity: 1 where what absorbs more is brighter, else -1.
         Raises RegistrationError where the segmentation is missing.
         """

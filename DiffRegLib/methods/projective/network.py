@@ -38,7 +38,7 @@ class SimilarityNetwork(nn.Module):
         self._begin_alike()
 
     def channels(self, volume: Image, segmentation: Tensor | None = None) -> Image:
-        """What is projected: (features, D, H, W) on the grid of the volume, linear attenuation per mm (1, D, H, W).
+        """What is projected: (features, D, H, W) on the grid of the volume, linear attenuation in 1/mm (1, D, H, W).
 
         segmentation: (1, D, H, W), 1 where the organ is; used where the options say so. Differentiable to the weights.
         """

@@ -24,7 +24,7 @@ DARKEST = 12.0  # line integral beyond which no photon arrives
 class Simulator:
     """X-rays of a CT at random poses; the number of an iteration decides what is drawn, so that a run can be resumed.
 
-    volume: linear attenuation per mm (1, D, H, W); organ: (1, D, H, W) 1 for the segmented tissue, whose contrast
+    volume: linear attenuation in 1/mm (1, D, H, W); organ: (1, D, H, W) 1 for the segmented tissue, whose contrast
     varies on its own; camera: of the size of the network's radiographs; pose: (4,4) about which X-rays are taken.
     """
 

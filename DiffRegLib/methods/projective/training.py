@@ -51,7 +51,7 @@ class Step:
 class Trainer:
     """A training run: iterate over `steps`, write with `save`, go on with `resume`.
 
-    volume: linear attenuation per mm (1, D, H, W); organ: (1, D, H, W), not 0 in the segmented tissue; camera: of any
+    volume: linear attenuation in 1/mm (1, D, H, W); organ: (1, D, H, W), not 0 in the segmented tissue; camera: of any
     number of pixels; pose: (4,4) of the CT before this camera, about which X-rays are taken.
     Raises RegistrationError for what does not fit together.
     """

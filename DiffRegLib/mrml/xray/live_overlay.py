@@ -26,7 +26,7 @@ FRAMES = 20  # the last ones, of which the rate is told
 class LiveOverlay:
     """Follows the transform `pose` until `stop`; the layout with the X-rays' slice views has to be there.
 
-    volume: attenuation a mm of what is projected, in the CT's own coordinates. xrays, names: at most two.
+    volume: attenuation in 1/mm of what is projected, in the CT's own coordinates. xrays, names: at most two.
     ct: the node, for the volume rendering. rested: called when the CT has come to rest and the pictures are whole.
     """
 
