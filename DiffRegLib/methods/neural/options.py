@@ -8,6 +8,9 @@ from typing import Literal
 
 from DiffRegLib.options import option
 
+PREVIEW = "preview.npz"
+"""File of a preview: `data` (D, H, W) float32 and `affine` (4, 4), voxel index to RAS mm."""
+
 
 @dataclass(frozen=True)
 class NeuralOptions:
@@ -23,12 +26,12 @@ class NeuralOptions:
         "gradicon", "what keeps the field regular: gradient inverse consistency, or small slopes", advanced=False
     )
     stiffness: float = option(
-        1.0, "weight of the regularization: higher is smoother", low=0.0, high=1e6, advanced=False
+        5.0, "weight of the regularization: higher is smoother", low=0.0, high=1e6, advanced=False
     )
-    blurs: tuple[float, ...] = option((6.0, 3.0, 1.5), "blur of the images, level by level", "mm", 0.0, 100.0)
-    spacings: tuple[float, ...] = option((8.0, 5.0, 3.0), "smallest voxel of each level", "mm", 0.1, 100.0)
-    iterations: tuple[int, ...] = option((150, 150, 200), "steps of each level", "", 0, 100_000)
-    samples: tuple[int, ...] = option((4096, 4096, 4096), "points that each step compares, each way", "", 16, 1_000_000)
+    blurs: tuple[float, ...] = option((6.0, 3.0, 1.0), "blur of the images, level by level", "mm", 0.0, 100.0)
+    spacings: tuple[float, ...] = option((6.0, 4.0, 2.0), "smallest voxel of each level", "mm", 0.1, 100.0)
+    iterations: tuple[int, ...] = option((100, 100, 200), "steps of each level", "", 0, 100_000)
+    samples: tuple[int, ...] = option((2048, 2048, 2048), "points that each step compares, each way", "", 16, 1_000_000)
     regularized: int = option(128, "points at which the regularization is taken", low=10, high=10_000)
     learning_rate: float = option(2e-3, "step of Adam at the start", low=1e-6, high=1.0)
     last_rate: float = option(0.2, "share of the learning rate that is left at the end", low=1e-4, high=1.0)
@@ -45,6 +48,7 @@ class NeuralOptions:
     )
     seconds: float = option(0.0, "stop after so long, 0 for no limit", "s", 0.0, 1e6)
     plateau: int = option(0, "end a level after so many steps without gain, 0 for never", low=0, high=100_000)
+    preview: bool = option(True, "write the moved image now and then while it is optimized, for a panel that shows it")
     save_field: bool = option(False, "keep the field itself, which can be sampled at any resolution", advanced=False)
     seed: int = option(0, "seed of the networks and of the points", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
@@ -52,7 +56,7 @@ class NeuralOptions:
 
 PRESETS: dict[str, NeuralOptions] = {
     "balanced": NeuralOptions(),
-    "fast": dataclasses.replace(NeuralOptions(), iterations=(100, 100, 50), samples=(2048,) * 3),
-    "best": dataclasses.replace(NeuralOptions(), iterations=(200, 300, 500), samples=(8192,) * 3),
+    "fast": dataclasses.replace(NeuralOptions(), iterations=(80, 70, 70)),
+    "best": dataclasses.replace(NeuralOptions(), iterations=(150, 150, 400), samples=(2048, 4096, 4096)),
 }
 """Options by how long one may wait; the first are the defaults."""

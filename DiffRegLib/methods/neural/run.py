@@ -12,6 +12,7 @@ from DiffRegLib.methods.neural.model import Model
 from DiffRegLib.methods.neural.options import NeuralOptions
 from DiffRegLib.methods.neural.pipeline import new_field, register
 from DiffRegLib.methods.neural.prepare import Pair
+from DiffRegLib.methods.neural.preview import Preview
 from DiffRegLib.methods.registration import Progress, Registration
 
 FIELD = "field.safetensors"
@@ -24,6 +25,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     fixed, moving = content["fixed"], content["moving"]
     landmarks = [content.get(f"{side}_landmarks") for side in ("fixed", "moving")]
     field = _start(inputs, content, neural)
+    watch = Preview(folder, fixed, moving, content.get("initial")) if neural.preview else None
     registration = register(
         fixed,
         moving,
@@ -33,7 +35,10 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         landmarks=tuple(landmarks) if landmarks[0] is not None and landmarks[1] is not None else None,
         masks=(content.get("fixed_mask"), content.get("moving_mask")),
         field=field,
+        watch=watch,
     )
+    if watch is not None:
+        watch.remove()
     if neural.save_field:
         field.save(folder / FIELD)
     return registration

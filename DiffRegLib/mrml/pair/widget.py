@@ -9,6 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.jobs import Event
 from DiffRegLib.mrml.pair import words
 from DiffRegLib.mrml.pair.checks import why_not
 from DiffRegLib.mrml.pair.form import PairForm
@@ -40,7 +41,7 @@ class PairWidget(PanelWidget):
         self.build(logic, FORM)
         self.form = PairForm(self.ui, self.method, self.titles, self.help)
         self.applyButton = ApplyButton(self.ui)
-        self.runner = Runner(self.ui, self.onRunEnded)
+        self.runner = Runner(self.ui, self.onRunEnded, self.onProgress)
         self.views = ResultViews(self.ui.flickerButton, lambda: self._parameterNode)
         self.observed = ObservedNodes(self, self.onInputModified, moved=True)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
@@ -109,6 +110,9 @@ class PairWidget(PanelWidget):
         except RegistrationError as error:
             self._message = message(error, words.LABELS)
         self._updateApply()
+
+    def onProgress(self, event: Event) -> None:
+        """From the runner: a line of progress, beyond what every panel shows of it."""
 
     def onRunEnded(self, error: str) -> None:
         """From the runner: a registration is over that was not canceled."""

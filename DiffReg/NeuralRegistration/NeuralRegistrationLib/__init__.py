@@ -1,0 +1,1 @@
+"""What Neural Registration has beyond other panels of a pair."""
