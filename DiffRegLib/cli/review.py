@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--repeats", metavar="FILE", nargs="+", default=[], help=text)
     group.add_argument("--use-inverse", action="store_true", help="review the transform the other way round")
     group = parser.add_argument_group("report")
+    text = "folder for the numbers as JSON and the maps as volumes too, for other programs; of one case"
+    group.add_argument("--maps", metavar="FOLDER", help=text)
     group.add_argument("--title", default="", help="heading of the report")
     group.add_argument("--names", action="store_true", help="tell names of files and folders, which may name patients")
     group.add_argument("--overwrite", action="store_true", help="replace OUT once the new file is there")
@@ -69,9 +71,22 @@ def run(given: argparse.Namespace) -> int:
         made = space / target.name
         write_report(reviews, made, given.title)
         put(made, target, space)
+    if given.maps:
+        _write_maps(reviews[0], Path(os.path.abspath(given.maps)))
     _show(reviews)
     print(f"Wrote {target}.")
     return 0
+
+
+def _write_maps(review: Review, folder: Path) -> None:
+    from DiffRegLib.cli.workspace import put, workspace
+    from DiffRegLib.review.stored import write_review
+
+    with workspace(folder) as space:
+        made = space / folder.name
+        made.mkdir()
+        write_review(review, made)
+        put(made, folder, space)
 
 
 def _check(given: argparse.Namespace) -> None:
@@ -93,6 +108,10 @@ def _check(given: argparse.Namespace) -> None:
         check_input(given.transform, ("transform", "image", "result"), "--transform")
     for role in extra:
         check_input(getattr(given, role), ROLES[role][0], f"--{role.replace('_', '-')}")
+    if given.maps and len(given.results) > 1:
+        raise RegistrationError("--maps belongs to one case: name one RESULT.")
+    if given.maps and os.path.exists(given.maps) and not given.overwrite:
+        raise RegistrationError(f"{given.maps} exists: choose another folder, or replace it with --overwrite.")
     if not given.out.lower().endswith((".html", ".htm")):
         raise RegistrationError(f"{given.out} is not named as a web page: give -o a name that ends in .html.")
 

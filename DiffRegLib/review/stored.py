@@ -1,0 +1,102 @@
+"""A review as files for other programs: its numbers as JSON, its maps and the compared images as volumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from DiffRegLib.files import write_image
+from DiffRegLib.image import Image
+from DiffRegLib.review.agreement import warped_or_nan
+from DiffRegLib.review.assess import Review
+from DiffRegLib.review.case import IDENTITY
+
+FACTS = "review.json"
+MAPS = {
+    "magnitude": "length of the displacement, mm",
+    "determinant": "Jacobian determinant",
+    "inverse_error": "inverse consistency, mm",
+    "distance": "distance to what drove the field, mm",
+    "similarity": "local correlation after registration",
+    "warped": "moving image on the fixed grid after registration",
+    "start": "moving image on the fixed grid before registration",
+}
+"""The volumes, each NAME.nrrd on a grid in the fixed frame; those that a case does not have are not there."""
+
+
+def write_review(review: Review, folder: Path) -> None:
+    """Writes review.json and the volumes of `MAPS` into an existing folder."""
+    for name, image in volumes(review).items():
+        write_image(image, folder / f"{name}.nrrd", compress=False)
+    (folder / FACTS).write_text(json.dumps(facts(review), indent=1) + "\n", encoding="utf-8")
+
+
+def volumes(review: Review) -> dict[str, Image]:
+    """The volumes by their names; where there is nothing to say they are 0, images have their least value."""
+    maps, trust = review.maps, review.trust
+    found = {"magnitude": maps.magnitude, "determinant": maps.determinant, "inverse_error": maps.inverse_error}
+    found |= {"distance": trust.distance, "similarity": trust.similarity, "warped": review.warped}
+    if review.case.images is not None:
+        fixed, moving = review.case.images
+        found["start"] = warped_or_nan(moving, fixed, IDENTITY)
+        least = float(moving.data.min())
+        for name in ("warped", "start"):
+            found[name] = _filled(found[name], least)
+    return {name: _filled(image, 0.0) for name, image in found.items() if image is not None}
+
+
+def _filled(image: Image, value: float) -> Image:
+    return Image(image.data.nan_to_num(value), image.affine)
+
+
+def facts(review: Review) -> dict[str, Any]:
+    """What a program needs of a review, as JSON can hold it: numbers that are not finite are null."""
+    found = {
+        "light": review.light,
+        "scores": [dataclasses.asdict(score) for score in review.scores],
+        "findings": [dataclasses.asdict(finding) for finding in review.findings],
+        "landmarks": _landmarks(review),
+        "labels": [dataclasses.asdict(row) for row in review.labels],
+        "volumes": [{**dataclasses.asdict(row), "percent": row.percent} for row in review.volumes],
+        "regions": [
+            {
+                "center": region.center.tolist(),
+                "deepest": region.deepest.tolist(),
+                "voxels": region.voxels,
+                "volume_ml": region.volume_ml,
+                "least": region.least,
+            }
+            for region in review.regions
+        ],
+        "trust": {"sentence": review.trust.sentence(), "reach_mm": review.trust.reach, "share": review.trust.share},
+        "seconds": review.seconds,
+    }
+    return _finite(found)
+
+
+def _landmarks(review: Review) -> list[dict[str, Any]]:
+    if review.landmarks is None:
+        return []
+    rows = review.landmarks
+    return [
+        {
+            "name": name,
+            "fixed": rows.pairs.fixed[n].tolist(),
+            "moving": rows.pairs.moving[n].tolist(),
+            "before": float(rows.before[n]),
+            "after": float(rows.after[n]),
+            "light": review.limits.light("landmarks", float(rows.after[n])),
+        }
+        for n, name in enumerate(rows.pairs.names)
+    ]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
