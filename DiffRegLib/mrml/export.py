@@ -118,6 +118,16 @@ def check_input(node: Any) -> str:
     return kind
 
 
+def export_transform(transform: Any, around: Any, folder: str | Path, role: str) -> Exported:
+    """Writes a transform node, with what stands above it, as the file of a role (`.h5`), fixed to moving.
+
+    What has no closed form in this direction is sampled over the place of the node `around`.
+    """
+    node = seen_transform(transform, region(around))
+    path = _write(node, slicer.vtkMRMLTransformStorageNode(), f"{Path(os.path.abspath(folder)) / role}.h5", transform)
+    return Exported(role, path, transform.GetID(), transform.GetName())
+
+
 def export_initial(transform: Any, fixed: Any, moving: Any, folder: str | Path) -> Exported:
     """Writes the transform that brings the moving node near the fixed one, as the file of the role `initial` (`.h5`).
 
@@ -131,11 +141,7 @@ def export_initial(transform: Any, fixed: Any, moving: Any, folder: str | Path) 
             f"{name_of(moving)} is already under {name_of(transform)} and is taken where it is seen: choose no initial "
             "transform, or take it out of that transform."
         )
-    node = seen_transform(transform, region(fixed))
-    path = _write(
-        node, slicer.vtkMRMLTransformStorageNode(), str(Path(os.path.abspath(folder)) / "initial.h5"), transform
-    )
-    return Exported("initial", path, transform.GetID(), transform.GetName())
+    return export_transform(transform, fixed, folder, "initial")
 
 
 def region(node: Any, margin: float = 20.0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
 from DiffRegLib.review.agreement import warped_or_nan
@@ -21,6 +23,7 @@ MAPS = {
     "inverse_error": "inverse consistency, mm",
     "distance": "distance to what drove the field, mm",
     "similarity": "local correlation after registration",
+    "marks": "1 where the field is an extrapolation, 2 where it is folded",
     "warped": "moving image on the fixed grid after registration",
     "start": "moving image on the fixed grid before registration",
 }
@@ -30,7 +33,8 @@ MAPS = {
 def write_review(review: Review, folder: Path) -> None:
     """Writes review.json and the volumes of `MAPS` into an existing folder."""
     for name, image in volumes(review).items():
-        write_image(image, folder / f"{name}.nrrd", compress=False)
+        whole = "uint8" if name == "marks" else "float32"
+        write_image(image, folder / f"{name}.nrrd", whole, compress=False)
     (folder / FACTS).write_text(json.dumps(facts(review), indent=1) + "\n", encoding="utf-8")
 
 
@@ -45,7 +49,17 @@ def volumes(review: Review) -> dict[str, Image]:
         least = float(moving.data.min())
         for name in ("warped", "start"):
             found[name] = _filled(found[name], least)
-    return {name: _filled(image, 0.0) for name, image in found.items() if image is not None}
+    found = {name: _filled(image, 0.0) for name, image in found.items() if image is not None}
+    return {**found, "marks": marks(review)}
+
+
+def marks(review: Review) -> Image:
+    """(1, D, H, W) uint8 on the grid of the determinant: 1 beyond the reach of what drove the field, 2 where folded."""
+    grid = review.maps.geometry
+    beyond = review.trust.distance.resample(grid, outside="border").data[0] > review.trust.reach
+    data = beyond.to(torch.uint8)
+    data[review.maps.folded] = 2
+    return Image(data[None], grid.affine)
 
 
 def _filled(image: Image, value: float) -> Image:

@@ -34,8 +34,31 @@ class Level:
     stiffness: float = 0.0
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Landmarks (N, 3) of the fixed side, in moving space, and where they belong, with the weight of their term:
+    the mean of their squared distances in mm^2."""
+
+    points: Tensor
+    targets: Tensor
+    weight: float
+
+    def loss(self, moved: Tensor) -> Tensor:
+        """Of the points moved to (N, 3)."""
+        return self.weight * ((moved - self.targets) ** 2).sum(1).mean()
+
+    def at(self, points: Tensor) -> Pairs:
+        """The same pairs from other points (N, 3)."""
+        return Pairs(points, self.targets, self.weight)
+
+
 def optimize_affine(
-    fixed: PointCloud, moving: PointCloud, level: Level, options: SplattingOptions, meter: Meter
+    fixed: PointCloud,
+    moving: PointCloud,
+    level: Level,
+    options: SplattingOptions,
+    meter: Meter,
+    pairs: Pairs | None = None,
 ) -> tuple[Affine, Rows]:
     """The affine that brings the fixed cloud onto the moving one best at this blur, starting from the identity."""
     center = fixed.points.mean(0)
@@ -48,8 +71,11 @@ def optimize_affine(
         decay = 1 - iteration / level.iterations
         adam.param_groups[0]["lr"], adam.param_groups[1]["lr"] = LINEAR_RATE * decay, OFFSET_RATE * decay
         value, scalar = similarity((fixed.points - center) @ linear.T + center + offset)
+        loss = level.sigma**2 * scalar
+        if pairs is not None:
+            loss = loss + pairs.loss((pairs.points - center) @ linear.T + center + offset)
         adam.zero_grad()
-        (level.sigma**2 * scalar).backward()
+        loss.backward()
         adam.step()
         rows.append(TraceRow(level.number, iteration, level.sigma**2 * value, 0.0, OFFSET_RATE * decay, level.stage))
         meter.step(f"Fitting an affine at {level.sigma:g} mm.", row=rows[-1])
@@ -67,8 +93,12 @@ def optimize_deformation(
     level: Level,
     options: SplattingOptions,
     meter: Meter,
+    pairs: Pairs | None = None,
 ) -> tuple[Deformation, Rows]:
-    """Minimizes sigma^2 E + stiffness times bending over the deformation's grid, both clouds in moving space."""
+    """Minimizes sigma^2 E + stiffness times bending over the deformation's grid, both clouds in moving space.
+
+    pairs: landmarks whose distances are a third term.
+    """
     deformation = start.copy()
     terms = _terms(deformation, fixed, moving, level, options)
     adam = torch.optim.Adam([deformation.raw])
@@ -81,6 +111,8 @@ def optimize_deformation(
         scale = level.sigma**2 / len(terms)
         bending = level.stiffness * deformation.bending(vectors)
         loss = scale * sum(scalar for _, scalar in found) + bending
+        if pairs is not None:
+            loss = loss + pairs.loss(deformation.move(deformation.field(vectors), pairs.points))
         adam.zero_grad()
         loss.backward()
         adam.step()

@@ -46,7 +46,8 @@ def register(
     initial: transform fixed -> moving to start from, in place of `options.initialization`.
     progress: called with (fraction, message) several times a second, with the loss too (see `Progress`); cancels by
         raising.
-    landmarks: fixed and moving (N, 3) in RAS mm, row by row, read for the initialization "landmarks" alone.
+    landmarks: fixed and moving (N, 3) in RAS mm, row by row, read for the initialization "landmarks", and as a term of
+        the loss where `options.landmark_weight` is not 0.
 
     Raises RegistrationError for clouds or options that cannot be used, before any long work.
     """
@@ -56,7 +57,7 @@ def register(
     clouds = comparable(fixed, moving)
     starts = _starts(clouds, options, initial, landmarks)
     on_device = [cloud.to(device) for cloud in clouds]
-    found = _run(starts, on_device, options, progress)
+    found = _run(starts, on_device, options, progress, landmarks)
     transform, inverse, residual = _transforms(found, on_device[1], options)
     provenance = Provenance(
         method="splatting",
@@ -87,18 +88,22 @@ def _starts(
 
 
 def _run(
-    starts: list[Start], clouds: list[PointCloud], options: SplattingOptions, progress: Progress | None
+    starts: list[Start],
+    clouds: list[PointCloud],
+    options: SplattingOptions,
+    progress: Progress | None,
+    landmarks: tuple[Tensor, Tensor] | None,
 ) -> Attempt:
     """The attempt that agrees best, refined; the first, as its coarse levels left it, where none does."""
     steps = [coarse_steps(options, start) for start in starts]
     fine = fine_steps(options)
     meter = Meter(progress, sum(steps) + fine)
-    first = best = attempt(starts[0], *clouds, options, meter)
+    first = best = attempt(starts[0], *clouds, options, meter, landmarks)
     for number, start in enumerate(starts[1:], 1):
         if best.agreement >= THRESHOLDS.enough:
             meter.step("The first start agrees.", sum(steps[number:]))
             break
-        best = max(best, attempt(start, *clouds, options, meter), key=lambda a: a.agreement)
+        best = max(best, attempt(start, *clouds, options, meter, landmarks), key=lambda a: a.agreement)
     if best.agreement < THRESHOLDS.chance:
         meter.step("The points have no counterparts: their shape alone is registered.", fine)
         return first

@@ -12,6 +12,7 @@ from DiffRegLib.methods.splatting.deformation import Deformation
 from DiffRegLib.methods.splatting.optimize import (
     FIT_ITERATIONS,
     Level,
+    Pairs,
     Rows,
     fit_deformation,
     optimize_affine,
@@ -53,7 +54,8 @@ class Searched:
 class Attempt:
     """Where the recipe has come from one start: the fixed cloud in moving space, and the deformation from there.
 
-    initial: the start followed by the affine, fixed -> moving. levels: how many have been gone through.
+    initial: the start followed by the affine, fixed -> moving. levels: how many have been gone through. pairs: the
+    landmarks that pull, in moving space.
     """
 
     start: Start
@@ -63,6 +65,7 @@ class Attempt:
     searched: Searched | None
     trace: Rows
     levels: int
+    pairs: Pairs | None = None
 
     @property
     def agreement(self) -> float:
@@ -82,15 +85,27 @@ def fine_steps(options: SplattingOptions) -> int:
     return len(options.fine_sigmas) * options.fine_iterations + (FIT_ITERATIONS if options.search else 0)
 
 
-def attempt(start: Start, fixed: PointCloud, moving: PointCloud, options: SplattingOptions, meter: Meter) -> Attempt:
-    """Fits an affine, deforms stiffly at coarse levels, and searches the displacements that gradients do not reach."""
+def attempt(
+    start: Start,
+    fixed: PointCloud,
+    moving: PointCloud,
+    options: SplattingOptions,
+    meter: Meter,
+    landmarks: tuple[Tensor, Tensor] | None = None,
+) -> Attempt:
+    """Fits an affine, deforms stiffly at coarse levels, and searches the displacements that gradients do not reach.
+
+    landmarks: fixed and moving (N, 3) in RAS mm that pull, or None.
+    """
     initial = start.transform
     fixed = fixed.at(initial(fixed.points.cpu()).to(moving.points).detach())
+    pairs = _pairs(landmarks, initial, moving, options)
     trace: Rows = ()
     affines = _levels("affine", options.affine_sigmas, options.affine_iterations, 0.0, 0, start)
     for level in affines if start.affine else ():
-        step, rows = optimize_affine(fixed, moving, level, options, meter)
+        step, rows = optimize_affine(fixed, moving, level, options, meter, pairs)
         initial, fixed, trace = step @ initial, fixed.at(step(fixed.points)), trace + rows
+        pairs = pairs.at(step(pairs.points)) if pairs is not None else None
     both = torch.cat((fixed.points, moving.points))
     velocity = options.diffeomorphic or options.symmetric
     deformation = Deformation(both, options.control_spacing, options.smoothing_kernel, velocity)
@@ -99,10 +114,19 @@ def attempt(start: Start, fixed: PointCloud, moving: PointCloud, options: Splatt
         "coarse", options.coarse_sigmas, options.coarse_iterations, options.coarse_stiffness, number, start
     )
     for level in coarse:
-        deformation, rows = optimize_deformation(deformation, fixed, moving, level, options, meter)
+        deformation, rows = optimize_deformation(deformation, fixed, moving, level, options, meter, pairs)
         trace += rows
     searched = _search(deformation, fixed, moving, options, meter) if options.search else None
-    return Attempt(start, initial, fixed, deformation, searched, trace, number + len(coarse))
+    return Attempt(start, initial, fixed, deformation, searched, trace, number + len(coarse), pairs)
+
+
+def _pairs(
+    landmarks: tuple[Tensor, Tensor] | None, initial: Transform, moving: PointCloud, options: SplattingOptions
+) -> Pairs | None:
+    if landmarks is None or not options.landmark_weight:
+        return None
+    points = initial(landmarks[0].float().cpu()).detach().to(moving.points)
+    return Pairs(points, landmarks[1].to(moving.points), options.landmark_weight)
 
 
 def refine(found: Attempt, moving: PointCloud, options: SplattingOptions, meter: Meter) -> Attempt:
@@ -113,7 +137,7 @@ def refine(found: Attempt, moving: PointCloud, options: SplattingOptions, meter:
         deformation = fit_deformation(deformation, *pair, THRESHOLDS.fit_stiffness, meter)
     fine = _levels("fine", options.fine_sigmas, options.fine_iterations, options.stiffness, found.levels, found.start)
     for level in fine:
-        deformation, rows = optimize_deformation(deformation, found.fixed, moving, level, options, meter)
+        deformation, rows = optimize_deformation(deformation, found.fixed, moving, level, options, meter, found.pairs)
         trace += rows
     return replace(found, deformation=deformation, trace=trace, levels=found.levels + len(fine))
 

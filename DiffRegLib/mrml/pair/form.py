@@ -16,7 +16,7 @@ from DiffRegLib.mrml.pair.parameters import node_inputs, node_types, path_inputs
 from DiffRegLib.mrml.panel.node_selectors import add_path, add_selector
 from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
 
-SWITCHES = ("displayComboBox", "opacitySlider", "gridCheckBox", "flickerButton")
+SWITCHES = ("displayComboBox", "opacitySlider", "gridCheckBox", "flickerButton", "reviewButton")
 
 
 class PairForm:

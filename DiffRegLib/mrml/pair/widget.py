@@ -15,6 +15,7 @@ from DiffRegLib.mrml.pair.checks import why_not
 from DiffRegLib.mrml.pair.form import PairForm
 from DiffRegLib.mrml.pair.parameters import follow_preset, node_inputs, reset_to_preset
 from DiffRegLib.mrml.pair.result_views import ResultViews
+from DiffRegLib.mrml.pair.review import open_review
 from DiffRegLib.mrml.panel import packages
 from DiffRegLib.mrml.panel.apply_button import ApplyButton
 from DiffRegLib.mrml.panel.messages import words as message
@@ -46,6 +47,7 @@ class PairWidget(PanelWidget):
         self.observed = ObservedNodes(self, self.onInputModified, moved=True)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.resetButton.connect("clicked(bool)", self.onResetButton)
+        self.ui.reviewButton.connect("clicked(bool)", self.onReviewButton)
         self.initializeParameterNode()
 
     def makeLogic(self) -> Any:
@@ -120,6 +122,15 @@ class PairWidget(PanelWidget):
         if not error:
             self.views.show_new()
         self.onParametersModified()
+
+    def onReviewButton(self, checked: bool = False) -> None:
+        """Opens the result in Registration Review."""
+        try:
+            open_review(self._parameterNode, self.moduleName)
+            self._message = ""
+        except RegistrationError as error:
+            self._message = message(error, words.LABELS)
+        self._updateApply()
 
     def onResetButton(self, checked: bool = False) -> None:
         reset_to_preset(self._parameterNode)

@@ -1,0 +1,45 @@
+"""The way from a panel's result to Registration Review."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from DiffRegLib.errors import RegistrationError
+
+MODULE = "RegistrationReview"
+MADE_BY = "DiffReg.Module"
+"""The attribute of a transform that names the module which made it: where it is registered again."""
+TAKEN = {
+    "transform": "output_transform",
+    "inverse": "output_inverse",
+    "fixed": "result_fixed",
+    "moving": "result_moving",
+}
+ALONG = ("fixed_landmarks", "moving_landmarks", "fixed_labels", "moving_labels", "fixed_mask")
+
+
+def open_review(parameters: Any, module: str) -> None:
+    """Gives the last result, and what measures it, to the review and opens it. module: the name of the panel's module.
+
+    Raises RegistrationError where the review is not installed, or takes no inputs of these kinds.
+    """
+    if not hasattr(slicer.modules, MODULE.lower()):
+        raise RegistrationError(_("The module Registration Review is not loaded: install or enable it."))
+    for role in ("result_fixed", "result_moving"):
+        if not parameters.getValue(role).IsA("vtkMRMLScalarVolumeNode"):
+            raise RegistrationError(
+                _("Registration Review compares images: review other results with diffreg review in a terminal.")
+            )
+    chosen = slicer.util.getModuleWidget(MODULE).logic.getParameterNode()
+    parameters.output_transform.SetAttribute(MADE_BY, module)
+    known = {given.role for given in parameters.method.inputs}
+    with slicer.util.NodeModify(chosen.parameterNode):
+        for role, source in TAKEN.items():
+            chosen.setValue(role, parameters.getValue(source))
+        for role in ALONG:
+            chosen.setValue(role, parameters.getValue(role) if role in known else None)
+        chosen.review = chosen.report = ""
+    slicer.util.selectModule(MODULE)

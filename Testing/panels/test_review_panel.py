@@ -1,0 +1,223 @@
+"""Registration Review in the host: numbers and maps of a known motion, what the views show, mending, bad input."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+
+from Testing.panels import review_panel  # noqa: E402
+from Testing.panels.review_panel import SHIFT, parameters  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The scene of a finished review of a transform that is 3 mm off and folds; made when it is first needed."""
+    return tmp_path_factory.mktemp("review") / "reviewed.mrb"
+
+
+@pytest.fixture
+def reviewed(host, saved):
+    panel = review_panel.open_panel(host)
+    if saved.exists():
+        host.load_scene(saved)
+        host.process(100)
+        return panel
+    review_panel.case(panel, error=(0.0, 3.0, 0.0), folds=True)
+    review_panel.review(host, panel)
+    assert panel.ui.statusLabel.text == ""
+    host.save_scene(saved)
+    return panel
+
+
+def facts(panel):
+    return json.loads(parameters(panel).review)
+
+
+def score(panel, key):
+    return next(s for s in facts(panel)["scores"] if s["key"] == key)
+
+
+def texts(table):
+    return [[table.item(r, c).text() for c in range(table.columnCount)] for r in range(table.rowCount)]
+
+
+def test_numbers_are_those_of_the_known_error(host, reviewed):
+    assert score(reviewed, "landmarks_mean")["before"] == pytest.approx(8.0, abs=0.01)
+    assert score(reviewed, "landmarks_mean")["after"] == pytest.approx(3.0, abs=0.3)
+    assert score(reviewed, "folded")["light"] == "red" and len(facts(reviewed)["regions"]) == 1
+    rows = texts(reviewed.ui.numbersTable)
+    assert rows[0][0] == "landmark error, mean" and rows[0][2].endswith("mm")
+    assert "not acceptable" in reviewed.ui.findingsLabel.text
+    assert "supported within" in reviewed.ui.trustLabel.text
+
+
+def test_maps_come_as_volumes_and_a_legend_tells_their_colors(host, reviewed):
+    from RegistrationReviewLib.parameters import Map
+
+    determinant = slicer.util.arrayFromVolume(parameters(reviewed).determinant)
+    assert np.median(determinant) == pytest.approx(1.0, abs=1e-3) and determinant.min() < 0
+    parameters(reviewed).show_folds = False
+    host.process(50)
+    without = host.pixels("Red").astype(int)
+    parameters(reviewed).map = Map.MAGNITUDE
+    host.process(50)
+    assert np.abs(host.pixels("Red").astype(int) - without).max(-1).mean() > 5
+    assert "mm" in reviewed.ui.legendLabel.text and "bgcolor" in reviewed.ui.legendLabel.text
+
+
+def test_folds_are_red_and_a_click_on_a_region_jumps_there(host, reviewed):
+    reviewed.ui.regionsTable.cellClicked.emit(0, 0)
+    host.process(50)
+    place = facts(reviewed)["regions"][0]["deepest"]
+    column, row = host.pixel_of("Red", place)
+    red, green, blue = (int(v) for v in host.pixels("Red")[row, column][:3])
+    assert red > green + 60 and red > blue + 60
+    parameters(reviewed).show_folds = False
+    host.process(50)
+    red, green, blue = (int(v) for v in host.pixels("Red")[row, column][:3])
+    assert abs(red - green) < 20
+
+
+def test_each_comparison_shows_another_picture_within_200_ms_and_leaves_nothing(host, reviewed):
+    from RegistrationReviewLib.parameters import Compare
+
+    parameters(reviewed).show_folds = False
+    host.process(50)
+    before = _volumes()
+    pictures = {}
+    for mode in (Compare.FIXED, Compare.RED_CYAN, Compare.CHECKERBOARD, Compare.CURTAIN, Compare.DIFFERENCE):
+        begin = time.process_time()
+        parameters(reviewed).compare = mode
+        assert time.process_time() - begin < 0.2
+        host.process(50)
+        pictures[mode] = host.pixels("Red").astype(int)
+    for mode in list(pictures)[1:]:
+        assert np.abs(pictures[mode] - pictures[Compare.FIXED]).max() > 10, mode
+    colors = pictures[Compare.RED_CYAN]
+    assert np.abs(colors[..., 0] - colors[..., 1]).max() > 10
+    parameters(reviewed).compare = Compare.BLEND
+    host.process(50)
+    assert _volumes() == before
+
+
+def _volumes():
+    """How many volumes and displays of volumes there are."""
+    classes = ("vtkMRMLVolumeNode", "vtkMRMLVolumeDisplayNode")
+    return [slicer.mrmlScene.GetNumberOfNodesByClass(name) for name in classes]
+
+
+def test_before_and_after_are_at_one_key_and_flicker_alternates(host, reviewed):
+    parameters(reviewed).overlay_opacity, parameters(reviewed).show_folds = 1.0, False
+    host.process(50)
+    after = host.pixels("Red").astype(int)
+    reviewed.onBeforeKey()
+    host.process(50)
+    assert parameters(reviewed).before and np.abs(host.pixels("Red").astype(int) - after).max() > 20
+    reviewed.onBeforeKey()
+    host.click(reviewed.ui.flickerButton)
+    host.wait_until(lambda: parameters(reviewed).before, what="the flicker")
+    host.click(reviewed.ui.flickerButton)
+    assert not parameters(reviewed).before and not reviewed.flicker.flickers
+
+
+def test_a_pair_mends_the_transform_there_and_is_undone(host, reviewed):
+    from DiffRegLib.mrml import arrays
+    from DiffRegLib.mrml.transforms import from_world
+    from RegistrationReviewLib.mending import pair_nodes
+
+    reviewed.ui.mendCollapsibleButton.collapsed = False
+    fixed, moving = pair_nodes(parameters(reviewed))
+    place = np.array([10.0, -20.0, 5.0])
+    fixed.AddControlPoint(*place)
+    moving.AddControlPoint(*(place + SHIFT))
+    assert reviewed.firstLook is not None
+    host.wait_until(lambda: not reviewed.mending.working, 60.0, "the whole of the mended image")
+    mended = parameters(reviewed).mended
+    found = arrays.map_points(from_world(mended), place[None])[0]
+    assert np.linalg.norm(found - place - SHIFT) < 0.1
+    far = np.array([[60.0, 60.0, 60.0]])
+    same = arrays.map_points(from_world(parameters(reviewed).transform), far)
+    assert np.allclose(arrays.map_points(from_world(mended), far), same, atol=1e-3)
+    back = arrays.map_points(from_world(parameters(reviewed).mended_inverse), (place + SHIFT)[None])[0]
+    assert np.linalg.norm(back - place) < 0.5
+    assert "1 pairs, met within" in reviewed.ui.mendLabel.text
+    host.click(reviewed.ui.undoButton)
+    assert fixed.GetNumberOfControlPoints() == moving.GetNumberOfControlPoints() == 0
+    assert reviewed.ui.mendLabel.text == "" and reviewed.firstLook is None
+    fixed.AddControlPoint(*place)
+    begin = time.process_time()
+    moving.AddControlPoint(*(place + SHIFT))
+    assert reviewed.firstLook is not None and time.process_time() - begin < 0.3
+
+
+def test_contradicting_pairs_are_refused_in_the_panel(host, reviewed):
+    from RegistrationReviewLib.mending import pair_nodes
+
+    fixed, moving = pair_nodes(parameters(reviewed))
+    for offset in ((0.0, 0, 0), (6.0, 0, 0)):
+        place = np.array(offset)
+        fixed.AddControlPoint(*place)
+        moving.AddControlPoint(*(SHIFT + (6.0, 0, 0) - place))
+    host.process(50)
+    assert "contradict each other" in reviewed.ui.mendLabel.text
+
+
+def test_report_is_saved_as_one_file(host, tmp_path):
+    panel = review_panel.open_panel(host)
+    review_panel.case(panel)
+    review_panel.review(host, panel)
+    assert facts(panel)["light"] == "green"
+    target = tmp_path / "report.html"
+    host.dialogs.answers.append(str(target))
+    host.click(panel.ui.reportButton)
+    assert "The field is supported" in target.read_text("utf-8")
+
+
+def test_what_is_missing_or_wrong_stands_under_the_button(host):
+    panel = review_panel.open_panel(host)
+    assert not panel.ui.applyButton.enabled and "Choose a fixed image" in panel.ui.statusLabel.text
+    review_panel.case(panel)
+    parameters(panel).moving_landmarks = None
+    assert "belong together" in panel.ui.statusLabel.text
+    parameters(panel).moving_landmarks = review_panel.points("few", [(0, 0, 0)])
+    review_panel.review(host, panel)
+    assert "6 landmarks on the fixed side and 1" in panel.ui.statusLabel.text
+    assert not parameters(panel).review
+
+
+def test_the_wrong_direction_is_told(host):
+    panel = review_panel.open_panel(host)
+    review_panel.case(panel)
+    chosen = parameters(panel)
+    chosen.transform, chosen.inverse = chosen.inverse, chosen.transform
+    review_panel.review(host, panel)
+    assert "Use the inverse?" in panel.ui.findingsLabel.text
+
+
+def test_a_result_of_another_panel_is_opened_here_and_registered_again_there(host):
+    from Testing.panels import splat_panel
+
+    review = review_panel.open_panel(host)
+    splat = splat_panel.open_panel(host)
+    chosen = splat_panel.parameters(splat)
+    chosen.fixed = chosen.result_fixed = review_panel.volume("Fixed", review_panel.picture(review_panel.places()))
+    moved = review_panel.picture(review_panel.places() - SHIFT)
+    chosen.moving = chosen.result_moving = review_panel.volume("Moving", moved)
+    chosen.output_warped = review_panel.volume("Warped", moved)
+    chosen.output_transform, chosen.measures = review_panel.transform("Result", SHIFT), "{}"
+    host.process(50)
+    host.click(splat.ui.reviewButton)
+    host.process(50)
+    assert slicer.util.selectedModule() == "RegistrationReview"
+    assert parameters(review).transform is chosen.output_transform and parameters(review).fixed is chosen.fixed
+    parameters(review).pairs_fixed = review_panel.points("a", [(0, 0, 0), (9, 0, 0)])
+    parameters(review).pairs_moving = review_panel.points("b", [SHIFT, SHIFT + (9, 1, 0)])
+    review.onAgainButton()
+    host.process(50)
+    assert slicer.util.selectedModule() == "SplatRegistration"
+    again = splat_panel.parameters(splat)
+    assert again.fixed_landmarks is parameters(review).pairs_fixed
+    assert again.splatting_landmark_weight == 0.5
