@@ -53,6 +53,7 @@ def test_progress_carries_the_pose_from_the_start_to_the_result(ct):
     assert [(s["level"], s["iteration"], s["loss"]) for s in steps] == [
         (row.level, row.iteration, row.similarity) for row in found.trace
     ]
+    assert [s["stage"] for s in steps] == [row.stage for row in found.trace] and len({s["stage"] for s in steps}) > 1
     for before, after in zip(steps, steps[1:]):
         assert after["level"] > before["level"] or after["iteration"] > before["iteration"]
 
