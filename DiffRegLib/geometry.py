@@ -154,7 +154,13 @@ RIGID = 1e-4
 
 
 def rigid_error(matrix: Tensor) -> float:
-    """How far a (4, 4) matrix is from rigid: the largest entry of |R R^T - 1|, infinite where it mirrors or is NaN."""
-    rotation = matrix[:3, :3].detach().double().cpu()
+    """How far a (4, 4) matrix is from rigid: the largest entry of |R R^T - 1|.
+
+    Infinite where it mirrors, is NaN, or has another last row than 0 0 0 1.
+    """
+    matrix = matrix.detach().double().cpu()
+    rotation = matrix[:3, :3]
+    if not (matrix[3] - torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)).abs().max() <= RIGID:
+        return float("inf")
     error = float((rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max())
     return error if error >= 0 and torch.linalg.det(rotation) > 0 else float("inf")

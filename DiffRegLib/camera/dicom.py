@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from DiffRegLib.camera.carm import c_arm
@@ -37,6 +38,16 @@ POSITIONS = {"PA": (0.0, 0.0), "AP": (180.0, 0.0), "LL": (90.0, 0.0), "RL": (-90
 DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "H": (2, 1), "F": (2, -1)}
 """Letters of the tag PatientOrientation: axis of RAS and sign."""
 
+USUAL = ["L", "F"]
+"""PatientOrientation of a frontal view as it is displayed: columns run to the patient's left, rows to the feet."""
+
+FARTHEST = 60.0
+"""Degrees by which an angle may be off a named projection, as in oblique ones."""
+
+LEAST_AGREEMENT = 0.3
+"""Cosine between a stated direction and that of columns or rows: letters name the nearest axis, 45 degrees off at most,
+and the C-arm may lean in the other angle too."""
+
 
 def from_dicom(
     tags: Mapping[str, str], size: tuple[int, int], isocenter: Tensor | Sequence[float], name: str = "The X-ray"
@@ -44,16 +55,18 @@ def from_dicom(
     """The camera that DICOM tags describe, about an isocenter (3,) RAS mm, which DICOM does not know.
 
     tags: "gggg|eeee" -> value, as SimpleITK gives them; size: (rows, columns).
-    The image is taken to be displayed as usual, the patient's head up and right side on the left of a frontal view,
-    unless PatientOrientation says otherwise. In DX files DistanceSourceToPatient ends at the table: a start, no truth.
-    Raises RegistrationError that names every tag that is missing.
+    The image lies as PatientOrientation says, in all its letters. Without it that of a C-arm lies as its detector sees
+    the patient, and one with a named projection (ViewPosition) is displayed as usual, the patient's head up and right
+    side on the left. In DX files DistanceSourceToPatient ends at the table: a start, no truth.
+    Raises RegistrationError that names every tag that is missing, and for tags that contradict each other.
     """
     found = {key: values for key, tag in TAGS.items() if (values := _values(tags.get(tag, "")))}
     if "DistanceSourceToDetector" in found:
         found.setdefault(
             "DistanceSourceToPatient", found.get("DistanceSourceToIsocenter") or _from_magnification(found)
         )
-    view = POSITIONS.get("".join(found.get("ViewPosition", ())))
+    view = POSITIONS.get("".join(found.get("ViewPosition", ())).upper())
+    named = view is not None and "PositionerPrimaryAngle" not in found
     if view is not None:
         found.setdefault("PositionerPrimaryAngle", [str(view[0])])
         found.setdefault("PositionerSecondaryAngle", [str(view[1])])
@@ -67,9 +80,17 @@ def from_dicom(
             path=name,
         )
     distance, to_patient, primary, secondary = (_number(found, key, name) for key in (*NEEDED[:2], *NEEDED[3:]))
+    if view is not None and abs((primary - view[0] + 180) % 360 - 180) > FARTHEST:
+        raise RegistrationError(
+            f"{name} contradicts itself, its ViewPosition is {''.join(found['ViewPosition'])} and its primary angle "
+            f"{primary:g} degrees: give its geometry as a file with {{geometry}}.",
+            option="geometry",
+            path=name,
+        )
     row_pitch, column_pitch = _spacing(found, name)
     camera = c_arm(isocenter, distance, to_patient, (column_pitch, row_pitch), size, (primary, secondary))
-    return _oriented(camera, found.get("PatientOrientation", []))
+    letters = found.get("PatientOrientation") or (USUAL if named and view[0] in (0.0, 180.0) else [])
+    return _oriented(camera, letters, name)
 
 
 def _values(text: str) -> list[str]:
@@ -105,13 +126,45 @@ def _spacing(found: dict[str, list[str]], name: str) -> tuple[float, float]:
     return row, column
 
 
-def _oriented(camera: Camera, letters: list[str]) -> Camera:
-    """Mirrors columns or rows where PatientOrientation (direction of the columns, of the rows) says the opposite."""
-    if len(letters) != 2 or any(not text or text[0] not in DIRECTIONS for text in letters):
+def _oriented(camera: Camera, letters: list[str], name: str) -> Camera:
+    """The camera with columns and rows along PatientOrientation (direction of the columns, of the rows), if stated.
+
+    An image that was turned or mirrored in its plane is one of eight; that is taken whose columns and rows agree.
+    Raises RegistrationError for letters that nobody knows, and for directions that do not lie in the image's plane.
+    """
+    if not letters:
         return camera
-    flips = []
-    for n, text in enumerate(letters):
-        axis, sign = DIRECTIONS[text[0]]
-        along = float(camera.pose[axis, n]) * sign * (1 if camera.spacing[n] > 0 else -1)
-        flips.append(-1 if along < -0.3 else 1)
-    return replace(camera, spacing=(camera.spacing[0] * flips[0], camera.spacing[1] * flips[1]))
+    if len(letters) != 2 or any(not set(text) <= set(DIRECTIONS) for text in letters):
+        stated = "\\".join(letters)
+        raise RegistrationError(
+            f"{name} has the PatientOrientation (0020,0020) {stated!r}, which is not known: give its geometry as a "
+            "file with {geometry}.",
+            option="geometry",
+            path=name,
+        )
+    wanted = [_direction(text) for text in letters]
+    x, y, z = (camera.pose[:3, n].double() for n in range(3))
+    choices = [(a * first, b * second) for first, second in ((x, y), (y, x)) for a in (1, -1) for b in (1, -1)]
+    right, down = max(choices, key=lambda pair: float(pair[0] @ wanted[0] + pair[1] @ wanted[1]))
+    if min(float(right @ wanted[0]), float(down @ wanted[1])) < LEAST_AGREEMENT:
+        stated = "\\".join(letters)
+        raise RegistrationError(
+            f"{name} contradicts itself, its PatientOrientation (0020,0020) {stated!r} does not fit the direction of "
+            "its beam: give its geometry as a file with {geometry}.",
+            option="geometry",
+            path=name,
+        )
+    pose = camera.pose.clone()
+    across = torch.linalg.cross(z, right)
+    pose[:3, :3] = torch.stack((right, across, z), 1)
+    pitch = [abs(p) for p in camera.spacing]
+    return replace(camera, pose=pose, spacing=(pitch[0], pitch[1] if float(across @ down) > 0 else -pitch[1]))
+
+
+def _direction(letters: str) -> Tensor:
+    """(3,) unit vector in RAS of letters such as `L` or `LF`."""
+    vector = torch.zeros(3, dtype=torch.float64)
+    for letter in letters:
+        axis, sign = DIRECTIONS[letter]
+        vector[axis] += sign
+    return vector / vector.norm().clamp(min=1e-12)

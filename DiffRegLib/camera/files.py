@@ -5,10 +5,11 @@
      "u_column_direction": [-1, 0, 0], "v_row_direction": [0, 0, -1]}
 
 All vectors are RAS mm, u and v the directions in which columns and rows run. The pixel pitch follows from `pixel_mm`
-(by number of columns, or one value, or [column, row]) or from the field's width. A pose of the patient stands beside it
-as `M` (4x4, X_carm = M X_ct) or `params` (rx ry rz tx ty tz about the isocenter); alternatively `source_ct`,
-`detector_centre_ct`, `u_ct` and `v_ct` place the C-arm in the CT's world. `positioner_angles_deg` turns the C-arm about
-the isocenter. Several views are a list `views` of such objects, which inherit what stands beside it.
+(by number of columns, or one value, or [column, row]) or from the field's width. `size_px` [rows, columns] is that of
+the whole image: one that was cropped is refused. A pose of the patient stands beside it as `M` (4x4, X_carm = M X_ct)
+or `params` (rx ry rz tx ty tz about the isocenter); alternatively `source_ct`, `detector_centre_ct`, `u_ct` and `v_ct`
+place the C-arm in the CT's world. `positioner_angles_deg` turns the C-arm about the isocenter. Several views are a list
+`views` of such objects, which inherit what stands beside it.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from torch import Tensor
 from DiffRegLib.camera.carm import turned
 from DiffRegLib.camera.pinhole import Camera
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.geometry import RIGID, rigid_error
 
 CARM = ("source_carm_minus_iso", "detector_centre_carm_minus_iso", "u_column_direction", "v_row_direction")
 CT = ("source_ct", "detector_centre_ct", "u_ct", "v_ct")
+SMALLEST_CUT = 1.5  # pixels by which a resized image may be off the shape of the whole one
 AGREEMENT = 1e-3  # relative for distances; mm and radians for poses
 
 
@@ -88,6 +91,7 @@ def _described(camera: Camera, isocenter: Tensor) -> dict[str, Any]:
     pitch = [abs(s) for s in camera.spacing]
     return {
         "source_detector_mm": camera.distance,
+        "size_px": [rows, columns],
         "pixel_mm": {str(columns): pitch[0] if pitch[0] == pitch[1] else pitch},
         "field_mm": columns * pitch[0],
         **{key: value.tolist() for key, value in zip(CARM, values)},
@@ -131,7 +135,7 @@ def _camera(parts: list[Tensor], view: dict[str, Any], size: tuple[int, int], na
         camera = Camera.from_detector(source, middle, right, down, _pitch(view, size, name), size)
     except RegistrationError as error:
         raise RegistrationError(f"{name}: {error}") from None
-    stated = view.get("source_detector_mm")
+    stated = _numbers(view, "source_detector_mm", 1, name)[0].item() if "source_detector_mm" in view else None
     if stated is not None and abs(stated - camera.distance) > AGREEMENT * camera.distance:
         raise RegistrationError(
             f"{name} contradicts itself: source_detector_mm is {stated}, but source and detector are "
@@ -140,11 +144,25 @@ def _camera(parts: list[Tensor], view: dict[str, Any], size: tuple[int, int], na
     return camera
 
 
+def _check_size(view: dict[str, Any], size: tuple[int, int], name: str) -> None:
+    """Raises where an image is neither the detector's nor a resized one of it: it was cropped after acquisition."""
+    if "size_px" not in view:
+        return
+    rows, columns = _numbers(view, "size_px", 2, name).tolist()
+    if abs(size[0] * columns - size[1] * rows) > SMALLEST_CUT * max(rows, columns):
+        raise RegistrationError(
+            f"{name} is the geometry of an image of {columns:g} x {rows:g} pixels, and the X-ray has {size[1]} x "
+            f"{size[0]}, so it was cropped: give the whole image, or the geometry of the part.",
+            path=name,
+        )
+
+
 def _pitch(view: dict[str, Any], size: tuple[int, int], name: str) -> tuple[float, float]:
     """(column, row) in mm."""
+    _check_size(view, size, name)
     pixel = view.get("pixel_mm")
     if isinstance(pixel, dict):
-        pixel = pixel.get(str(size[1]))
+        pixel = pixel.get(str(size[1])) or _binned(view, pixel, size, name)
     if pixel is None and "field_mm" in view:
         pixel = _numbers(view, "field_mm", 1, name)[0].item() / size[1]
     if pixel is None:
@@ -157,9 +175,19 @@ def _pitch(view: dict[str, Any], size: tuple[int, int], name: str) -> tuple[floa
     return column, row
 
 
+def _binned(view: dict[str, Any], pixel: dict[str, Any], size: tuple[int, int], name: str) -> Any:
+    """The pitch of a whole image that was resized, from the one that the file has, or None where it does not say."""
+    if "size_px" not in view or "field_mm" in view:
+        return None
+    columns = _numbers(view, "size_px", 2, name)[1].item()
+    stated = pixel.get(str(int(columns)))
+    pair = stated if isinstance(stated, list) else [stated, stated]
+    return None if stated is None else [value * columns / size[1] for value in pair]
+
+
 def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor | None:
     if "M" in view:
-        return _numbers(view, "M", 16, name).reshape(4, 4)
+        return _rigid(_numbers(view, "M", 16, name).reshape(4, 4), name)
     if "params" not in view:
         return None
     params = _numbers(view, "params", 6, name)
@@ -169,6 +197,23 @@ def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor |
     pose[:3, :3] = roma.euler_to_rotmat("xyz", params[:3], degrees=True)  # Rz Ry Rx, as `transforms.rigid`
     pose[:3, 3] = isocenter + params[3:] - pose[:3, :3] @ isocenter
     return pose
+
+
+def _rigid(matrix: Tensor, name: str) -> Tensor:
+    """The pose, or a sentence that says why a matrix (4,4) is none."""
+    last = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    if (matrix[3] - last).abs().max() > RIGID:
+        hint = ", it seems to be transposed" if (matrix[:, 3] - last).abs().max() <= RIGID else ""
+        raise RegistrationError(
+            f"{name} has a pose M whose last row is not 0 0 0 1{hint}: write it row by row, translation in the last "
+            "column.",
+            path=name,
+        )
+    if rigid_error(matrix) > RIGID:
+        raise RegistrationError(
+            f"{name} has a pose M that stretches, shears or mirrors: give one of rotation and translation.", path=name
+        )
+    return matrix
 
 
 def _vector(view: dict[str, Any], key: str, name: str) -> Tensor:

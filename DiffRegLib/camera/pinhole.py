@@ -16,6 +16,8 @@ from DiffRegLib.geometry import RIGID, rigid_error
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
+SKEW = 1e-4
+"""Largest cosine between columns and rows that still counts as a right angle: directions are rounded."""
 Vector = Tensor | Sequence[float]
 """(3,) RAS mm."""
 
@@ -148,6 +150,11 @@ class Camera:
         """
         source, middle, right, down = (torch.as_tensor(t, dtype=torch.float64) for t in (source, middle, right, down))
         x, y = right / right.norm(), down / down.norm()
+        if not abs(float(x @ y)) < SKEW:
+            degrees = math.degrees(math.acos(min(1.0, max(-1.0, float(x @ y)))))
+            raise RegistrationError(
+                f"the directions of columns and rows are {degrees:.2f} degrees apart, not perpendicular: correct them."
+            )
         z = torch.linalg.cross(x, y)
         distance = ((middle - source) @ z).item()
         mirrored = distance < 0

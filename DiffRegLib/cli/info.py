@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from DiffRegLib.cli.metrics import show_result
 from DiffRegLib.cli.show import facts
-from DiffRegLib.files.kinds import kind_of
+from DiffRegLib.cli.xray_facts import xray_facts
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from DiffRegLib.files import Opened
     from DiffRegLib.image import Image
     from DiffRegLib.transforms import Transform
 
@@ -22,7 +25,7 @@ MOST_SHOWN = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this verb."""
-    text = "image, label map, DICOM folder, surface, cloud, landmarks, transform or result folder"
+    text = "image, label map, DICOM folder, X-ray, surface, cloud, landmarks, transform or result folder"
     parser.add_argument("files", metavar="FILE", nargs="+", help=text)
 
 
@@ -34,13 +37,29 @@ def run(given: argparse.Namespace) -> int:
         "points": _points,
         "transform": _transform_file,
         "result": _result,
+        "xray": xray_facts,
     }
     for path in given.files:
-        kind = kind_of(path)
+        kind = _kind(path)
+        if kind not in describe:
+            raise RegistrationError(f"{path} is a file of {kind}: it is read where it is given.")
         facts(path, describe[kind](path))
         if kind == "result":
             show_result(Path(path))
     return 0
+
+
+def _kind(path: str) -> Kind:
+    """The kind of a file; of DICOM files the content decides: slices with a place, or X-rays."""
+    from DiffRegLib.files.series import is_dicom, is_volume
+
+    try:
+        kind = kind_of(path)
+    except RegistrationError:
+        if not Path(path).is_file() or not is_dicom(Path(path)):
+            raise
+        kind = "xray"
+    return "image" if kind == "xray" and is_dicom(Path(path)) and is_volume(Path(path)) else kind
 
 
 def _image(path: str) -> Facts:
@@ -53,14 +72,17 @@ def _image(path: str) -> Facts:
         length = image.data.norm(dim=0)
         vectors = f"length {float(length.mean()):.4g} mm on average, at most {float(length.max()):.4g} mm"
         return [("kind", "image of vectors, such as a displacement field"), *shared, ("vectors", vectors)]
+    told = [("note", note) for note in (opened.guess, *opened.notes) if note]
     if opened.kind == "labels":
-        return [("kind", "label map"), *shared, *_labels(image)]
+        kind = "segmentation" if opened.segments else "label map"
+        return [("kind", kind), *shared, *(_segments(opened) if opened.segments else _labels(image)), *told]
     channels = [("channels", str(image.channels))] if image.channels > 1 else []
     return [
         ("kind", "CT in HU" if opened.hounsfield else "image"),
         *shared,
         *channels,
         ("range", f"{float(image.data.min()):.6g} to {float(image.data.max()):.6g}"),
+        *told,
     ]
 
 
@@ -103,6 +125,18 @@ def _labels(image: Image) -> Facts:
     rows = [(f"label {value}", f"{milliliters:.4g} ml") for value, milliliters in found[:MOST_SHOWN]]
     rest = [("", f"and {len(found) - MOST_SHOWN} more labels")] if len(found) > MOST_SHOWN else []
     return [("labels", str(len(found)) if found else "none: the map is empty"), *rows, *rest]
+
+
+def _segments(opened: Opened) -> Facts:
+    volume = float(opened.content.spacing.prod()) / 1000
+    rows = []
+    for segment in opened.segments[:MOST_SHOWN]:
+        voxels = int((opened.content.data[segment.layer] == segment.value).sum())
+        layer = f", layer {segment.layer}" if opened.content.channels > 1 else ""
+        rows.append((segment.name, f"{voxels * volume:.4g} ml, label {segment.value}{layer}"))
+    more = len(opened.segments) - MOST_SHOWN
+    rest = [("", f"and {more} more segments")] if more > 0 else []
+    return [("segments", str(len(opened.segments))), *rows, *rest]
 
 
 def _surface(path: str) -> Facts:
@@ -151,8 +185,6 @@ def _archive(path: str) -> Facts:
 
     import numpy as np
 
-    from DiffRegLib.errors import RegistrationError
-
     try:
         with np.load(path, allow_pickle=False) as archive:
             rows = [(name, f"{archive[name].dtype} {archive[name].shape}") for name in archive.files]
@@ -163,7 +195,6 @@ def _archive(path: str) -> Facts:
 
 def _doubts(path: str, points: Tensor) -> Facts:
     """What a registration would refuse."""
-    from DiffRegLib.errors import RegistrationError
     from DiffRegLib.points import PointCloud
 
     try:

@@ -38,7 +38,7 @@ def read(path: Path) -> Stored:
     if (slope, intercept) != (1.0, 0.0):
         data = data.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     data = data.astype(data.dtype.newbyteorder("="), copy=False)
-    affine = _affine(head, raw.shape[:3], path)
+    affine = _affine(head, (*raw.shape, 1, 1)[:3], path)
     intent = int(head["intent_code"])
     rescaled = (slope, intercept) != (1.0, 0.0)
     return Stored(

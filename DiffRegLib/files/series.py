@@ -55,6 +55,15 @@ def is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
+def is_volume(path: Path) -> bool:
+    """Whether a DICOM file is a slice, or holds slices, that say where in the patient they lie."""
+    head = _head(path)
+    if head is None:
+        return False
+    frames = head.get("PerFrameFunctionalGroupsSequence")
+    return "PlanePositionSequence" in frames[0] if frames else "ImagePositionPatient" in head
+
+
 def read(path: Path) -> Stored:
     """The volume of a folder with one series, or of one file with many frames.
 

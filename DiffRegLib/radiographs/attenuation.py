@@ -16,6 +16,8 @@ WATER = 0.02
 AIR = -1000.0  # HU
 RAMP = 50.0  # HU on either side of a bone threshold, within which a voxel fades
 LOW, HIGH = -50.0, 100.0  # HU; every CT has something below the one (fat, air) and above the other (bone, contrast)
+SHIFT, TISSUE, MOST_SHIFTED = 1024.0, 150.0, 0.1  # of HU + 1024; around it lie soft tissue and fat, in HU only bone
+PADDED = 0.95  # share of the voxels below LOW that are the padding's number
 LOWEST, HIGHEST = -40000.0, 100000.0  # HU; padding and metal stay within
 
 
@@ -60,6 +62,7 @@ def check_hounsfield(ct: Image, name: str) -> None:
         raise RegistrationError(f"{name} has {broken} voxels that are NaN or infinite: replace them by numbers.")
     low, high = float(ct.data.min()), float(ct.data.max())
     if LOWEST <= low <= LOW and HIGH <= high <= HIGHEST:
+        _check_unshifted(ct, name)
         return
     shown = f"{name} is not a CT in Hounsfield units, its values run from {low:g} to {high:g}"
     if low == high:
@@ -69,6 +72,23 @@ def check_hounsfield(ct: Image, name: str) -> None:
     if low >= -1 and high >= 1000:
         raise RegistrationError(f"{shown} and look shifted: subtract 1024 (or apply the DICOM rescale intercept).")
     raise RegistrationError(f"{shown}: give a CT with air near -1000 and bone above 200.")
+
+
+def _check_unshifted(ct: Image, name: str) -> None:
+    """Raises where the values are HU + 1024 and padding hides it: below -50 there is one number, and tissue near 1024.
+
+    A CT in HU has air and fat below -50, in many numbers.
+    """
+    values = ct.data[0, ::2, ::2, ::2] if min(ct.shape) > 8 else ct.data[0]
+    low, rest = values[values < LOW], values[values >= LOW]
+    padded = float((low == low.min()).float().mean()) > PADDED if len(low) else True
+    tissue = float(((rest - SHIFT).abs() < TISSUE).float().mean()) if len(rest) else 0.0
+    if padded and tissue > MOST_SHIFTED:
+        raise RegistrationError(
+            f"{name} is not a CT in Hounsfield units, its tissue lies near {SHIFT:g} and what is below is padding, so "
+            "it looks shifted: subtract 1024 (or apply the DICOM rescale intercept).",
+            path=name,
+        )
 
 
 def body_points(ct: Image, most: int = 4000) -> Tensor:

@@ -16,6 +16,7 @@ from DiffRegLib.radiographs.field import field_of_view
 from DiffRegLib.radiographs.xray import XRay, check_values
 
 Kind = Literal["line integral", "log", "intensity"]
+Polarity = Literal["auto", "positive", "negative"]
 
 RELATION, RELATION_SIGN = "0028|1040", "0028|1041"
 """DICOM's PixelIntensityRelationship and its sign."""
@@ -59,14 +60,15 @@ class Radiograph:
         return f"{what}; bone is {polarity} ({100 * self.confidence:.0f} % sure); {field}"
 
 
-def prepare(xray: XRay, camera: Camera, line_integrals: bool = False) -> Radiograph:
+def prepare(xray: XRay, camera: Camera, line_integrals: bool = False, polarity: Polarity = "auto") -> Radiograph:
     """Finds the field of view and the kind and sign of the grey scale, and brings the values to attenuation.
 
     line_integrals: the values are line integrals of attenuation already, all of them; nothing is detected.
+    polarity: of the X-ray as it is shown, where a person says it: positive, what absorbs more is brighter.
 
     Polarity has two signs: the way through a body is longest in the middle of the field, so that attenuation falls
     toward its edge; and line integrals of a body have their long tail on the side of the thin parts. Where DICOM states
-    the relation to the beam's intensity, it is believed.
+    the sign of the relation to the beam's intensity, it is believed: it is about the stored values.
     """
     if camera.size != xray.size:
         raise RegistrationError(f"{xray.name} has {xray.size} pixels and its geometry {camera.size}: give that size.")
@@ -79,6 +81,9 @@ def prepare(xray: XRay, camera: Camera, line_integrals: bool = False) -> Radiogr
     if mask.sum() < 100:
         raise RegistrationError(f"{xray.name} shows nothing but a collimator: give another image.")
     kind, sign, confidence = _grey_scale(xray, mask)
+    if polarity != "auto":
+        sign, confidence = (1 if polarity == "positive" else -1) * (-1 if xray.inverted else 1), 1.0
+        kind = "log" if sign > 0 else kind
     values = -np.log(np.maximum(values, 0) + _faintest(values[mask])) if kind == "intensity" else sign * values
     low, middle, high = np.quantile(values[mask], (0.25, 0.5, 0.75))
     values = np.where(mask, (values - middle) / max(high - low, 1e-6 * float(np.ptp(values[mask]))), 0.0)
@@ -87,17 +92,17 @@ def prepare(xray: XRay, camera: Camera, line_integrals: bool = False) -> Radiogr
 
 
 def _grey_scale(xray: XRay, mask: np.ndarray) -> tuple[Kind, int, float]:
-    relation = xray.tags.get(RELATION, "").strip()
-    if relation in ("LIN", "LOG"):
-        stated = xray.tags.get(RELATION_SIGN, "").strip()
-        sign = -int(stated) if stated in ("1", "-1") else (-1 if relation == "LIN" else 1)
+    relation, stated = (xray.tags.get(tag, "").strip() for tag in (RELATION, RELATION_SIGN))
+    if relation in ("LIN", "LOG") and stated in ("1", "-1"):
+        sign = -int(stated)
         return ("intensity" if relation == "LIN" and sign < 0 else "log"), sign, 1.0
     inside = xray.values[mask].astype(np.float64)
     skewness = float(np.mean((inside - inside.mean()) ** 3) / max(inside.std() ** 3, 1e-300))
     odds = INWARD_WEIGHT * _inward(xray.values, mask) - SKEW_WEIGHT * float(np.clip(skewness, -3, 3))
     sign = 1 if odds > 0 else -1
     half = (np.median(inside) - inside.min()) / np.ptp(inside)
-    kind: Kind = "intensity" if sign < 0 and half < DARK and inside.min() >= 0 else "log"
+    dark = relation == "LIN" or (relation != "LOG" and half < DARK)
+    kind: Kind = "intensity" if sign < 0 and dark and inside.min() >= 0 else "log"
     return kind, sign, 1 / (1 + math.exp(-abs(odds)))
 
 

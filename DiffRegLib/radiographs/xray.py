@@ -9,16 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.image import check_nifti
+from DiffRegLib.files.dicom import read_frames
+from DiffRegLib.files.images import read_stored
+from DiffRegLib.files.series import is_dicom
 
 
 @dataclass(frozen=True, eq=False)
 class XRay:
-    """The content of an X-ray's file: values (rows, columns) float32, row 0 at the top, and its DICOM tags."""
+    """The content of an X-ray's file: values (rows, columns) float32 as stored, row 0 at the top, and its DICOM tags.
+
+    inverted: whether low values are shown bright (MONOCHROME1).
+    """
 
     values: np.ndarray
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    inverted: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -26,31 +32,76 @@ class XRay:
 
 
 def read_xray(path: str | Path, frame: int = 0) -> XRay:
-    """Reads any 2D or one-slice image that SimpleITK reads (DICOM, PNG, TIFF, NIfTI, MHA, ...).
+    """Reads any 2D or one-slice image (DICOM, PNG, TIFF, NIfTI, MHA, ...); of DICOM the values as they are stored.
 
-    frame: which one of a run of images, from 1; 0 for a file of one image.
+    frame: which one of a run of images, from 1; 0 for a file of one image. Its tags are those of this frame.
     Raises RegistrationError that names the file where it is missing, unreadable, cut off, colored, a run of which no
     frame is chosen, constant or not finite.
     """
-    import SimpleITK as sitk
-
     path = Path(path)
     if not path.is_file():
-        raise RegistrationError(f"{path} does not exist or is no file: give one X-ray image.")
+        raise RegistrationError(f"{path} does not exist or is no file: give one X-ray image.", path=path)
+    if is_dicom(path):
+        run = read_frames(path)
+        values = _one_frame(run.values[0] if len(run.values) == 1 else run.values, frame, str(path))
+        tags, inverted = run.tags[max(frame, 1) - 1], run.inverted
+    else:
+        values, tags, inverted = _one_frame(_picture(path), frame, str(path)), {}, False
+    values = values.astype(np.float32)
+    check_values(values, str(path))
+    return XRay(values, str(path), tags, inverted)
+
+
+def _picture(path: Path) -> np.ndarray:
+    """(rows, columns) or (F, rows, columns) of a file without DICOM tags; gray with an alpha channel is gray."""
+    import SimpleITK as sitk
+
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        stored = read_stored(path).data
+        return np.squeeze(stored[0] if len(stored) == 1 else np.moveaxis(stored, 0, -1))
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError:
+        return _gray_with_alpha(path)
+    several = image.GetNumberOfComponentsPerPixel()
+    values = np.squeeze(sitk.GetArrayFromImage(image))
+    if several == 2:
+        return _opaque(values[..., 0], values[..., 1], path)
+    if several > 1:
         raise RegistrationError(
-            f"{path} cannot be read as an image: it is truncated, damaged or of another format."
+            f"{path} is a color image: convert it to shades of gray, or give the original X-ray.", path=path
+        )
+    return values
+
+
+def _gray_with_alpha(path: Path) -> np.ndarray:
+    """(rows, columns) of a picture of gray and opacity, which Pillow reads, and ITK does not."""
+    from PIL import Image as Picture
+    from PIL import UnidentifiedImageError
+
+    try:
+        with Picture.open(path) as picture:
+            mode, values = picture.mode, np.asarray(picture)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+        raise RegistrationError(
+            f"{path} cannot be read as an image: it is truncated, damaged or of another format.", path=path
         ) from None
-    check_nifti(path, image)
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        raise RegistrationError(f"{path} is a color image: convert it to shades of gray, or give the original X-ray.")
-    values = _one_frame(np.squeeze(sitk.GetArrayFromImage(image)), frame, str(path))
-    tags = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if "|" in key}
-    values = values.astype(np.float32)
-    check_values(values, str(path))
-    return XRay(values, str(path), tags)
+    if mode != "LA":
+        raise RegistrationError(
+            f"{path} is a picture of the kind {mode}: convert it to shades of gray, or give the original X-ray.",
+            path=path,
+        )
+    return _opaque(values[..., 0], values[..., 1], path)
+
+
+def _opaque(gray: np.ndarray, alpha: np.ndarray, path: Path) -> np.ndarray:
+    """The gray values, where nothing is transparent."""
+    if alpha.min() != alpha.max():
+        raise RegistrationError(
+            f"{path} is transparent in places: export the X-ray without a channel of opacity.", path=path
+        )
+    return gray
 
 
 def _one_frame(values: np.ndarray, frame: int, name: str) -> np.ndarray:

@@ -48,7 +48,8 @@ class PoseOptions:
     )
     polarity: Literal["auto", "positive", "negative"] = option(
         "auto",
-        "positive: what absorbs more is brighter; negative: darker; auto: whichever matches better",
+        "of the X-rays as they are shown; positive: what absorbs more (bone) is brighter; negative: darker; auto: as "
+        "the files state it, or whichever matches better",
         advanced=False,
     )
     optimizer: Literal["gauss-newton", "sgd", "adam", "lbfgs", "cma", "none"] = option(

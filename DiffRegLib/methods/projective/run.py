@@ -42,7 +42,9 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     pose, imaging = options["pose"], options["imaging"]
     if "network" in inputs:
         pose = dataclasses.replace(pose, network=inputs["network"].path)
-    given = read_input(inputs, imaging, options["start"].pose)
+    given = read_input(inputs, imaging, options["start"].pose, pose.polarity)
+    if pose.polarity != "auto":
+        pose = dataclasses.replace(pose, polarity="positive")  # the radiographs were brought to it
     progress(READ, f"Estimating the pose, {given.note}.")
     volume = attenuation(given.ct, imaging.water)
     found = register(volume, given.xrays, pose, given.start, Part(progress, READ, REGISTERED), given.organ)

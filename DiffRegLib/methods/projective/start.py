@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from DiffRegLib.camera import Camera, c_arm, check_views, from_dicom, read_geometry
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_transform
+from DiffRegLib.files.tables import read_columns
 from DiffRegLib.geometry import RIGID, rigid_error
 from DiffRegLib.image import Image
+from DiffRegLib.points.listed import PointList, paired
 from DiffRegLib.radiographs.attenuation import body_points, check_hounsfield, chosen, keep_only
 from DiffRegLib.radiographs.landmarks import pose_from_landmarks
 from DiffRegLib.radiographs.options import CameraOptions, ImagingOptions, VolumeOptions
-from DiffRegLib.radiographs.radiograph import Radiograph, prepare
+from DiffRegLib.radiographs.radiograph import Polarity, Radiograph, prepare
 from DiffRegLib.radiographs.xray import XRay, read_xray
 from DiffRegLib.transforms import Affine, Composite, Transform, rigid
 
@@ -39,10 +42,13 @@ class PoseInput:
     organ: Tensor | None = None
 
 
-def read_input(inputs: Mapping[str, Any], imaging: ImagingOptions, numbers: Sequence[float]) -> PoseInput:
+def read_input(
+    inputs: Mapping[str, Any], imaging: ImagingOptions, numbers: Sequence[float], polarity: Polarity = "auto"
+) -> PoseInput:
     """Reads and checks everything; raises RegistrationError before any long work.
 
-    inputs: opened, by role. numbers: the start pose as six numbers, see `pose_of`, or none.
+    inputs: opened, by role. numbers: the start pose as six numbers, see `pose_of`, or none. polarity: of the X-rays as
+    they are shown.
     """
     mask = inputs["mask"].content if "mask" in inputs else None
     ct = read_ct(inputs["ct"].content, inputs["ct"].path, mask, imaging)
@@ -51,7 +57,7 @@ def read_input(inputs: Mapping[str, Any], imaging: ImagingOptions, numbers: Sequ
     start, note = _start(inputs, numbers, ct, cameras[0], placed)
     points = start(body_points(ct))
     check_views(cameras, points, [xray.name for xray in read])
-    xrays = tuple(prepare(xray, camera, imaging.line_integrals) for xray, camera in zip(read, cameras))
+    xrays = tuple(prepare(xray, camera, imaging.line_integrals, polarity) for xray, camera in zip(read, cameras))
     organ = chosen(ct, mask, imaging.labels) if mask is not None else None
     return PoseInput(ct, xrays, start, note, organ)
 
@@ -120,13 +126,21 @@ def _start(
             raise RegistrationError(
                 "Landmarks need clicks: give {clicks}, a table of column and row for each of them.", option="clicks"
             )
-        clicks = read_rows(inputs["clicks"].path, 2, "column, row in pixels")
-        found = pose_from_landmarks(landmarks.points(), clicks, camera)
+        points, clicks = _clicked(landmarks.content, inputs["clicks"].path)
+        found = pose_from_landmarks(points, clicks, camera)
         twin = ", another pose fits nearly as well" if found.ambiguous else ""
         return found.pose, f"start from landmarks, {found.rms:.1f} px rms{twin}"
     if placed is not None:
         return checked_rigid(placed, "The pose of the geometry file"), "start from the geometry file"
     return Affine.identity(), "start where CT and C-arm share their world"
+
+
+def _clicked(landmarks: PointList, path: str) -> tuple[Tensor, Tensor]:
+    """Landmarks (N, 3) RAS mm and where they are seen (N, 2) column and row: matched by name, else row by row."""
+    clicks, names = read_columns(path, ("column", "row"), "column, row in pixels")
+    flat = PointList(torch.from_numpy(np.column_stack((clicks, np.zeros(len(clicks))))), names)
+    pairs = paired(landmarks, flat, ("The landmark file", path))
+    return pairs.fixed, pairs.moving[:, :2]
 
 
 def pose_of(numbers: Sequence[float], ct: Image) -> Affine:

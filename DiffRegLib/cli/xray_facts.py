@@ -1,0 +1,105 @@
+"""What `diffreg info` says of an X-ray: size, how it was taken, its grey scale, and what is missing for a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+Facts = list[tuple[str, str]]
+
+TAGS = {
+    "modality": "0008|0060",
+    "imager spacing": "0018|1164",
+    "source to detector": "0018|1110",
+    "source to patient": "0018|1111",
+    "source to isocenter": "0018|9402",
+    "view position": "0018|5101",
+    "orientation": "0020|0020",
+    "relation": "0028|1040",
+    "sign": "0028|1041",
+    "photometric": "0028|0004",
+}
+PRIMARY, SECONDARY = "0018|1510", "0018|1511"
+
+
+def xray_facts(path: str) -> Facts:
+    """Names and values for a picture or a DICOM image, every frame's angles of a run."""
+    from DiffRegLib.files.dicom import read_frames
+    from DiffRegLib.files.series import is_dicom
+    from DiffRegLib.radiographs.xray import read_xray
+
+    if not is_dicom(Path(path)):
+        values = read_xray(path).values
+        rows, columns = values.shape
+        return [
+            ("kind", "X-ray or other picture, without DICOM tags"),
+            ("pixels", f"{columns} x {rows}"),
+            ("range", f"{values.min():.6g} to {values.max():.6g}"),
+            ("camera", "a pose needs its geometry as a file: --geometry"),
+        ]
+    run = read_frames(Path(path))
+    count, rows, columns = run.values.shape
+    tags = run.tags[0]
+    of = f", a run of {count} frames" if count > 1 else ""
+    return [
+        ("kind", f"X-ray, DICOM {_tag(tags, 'modality') or 'of no modality'}{of}"),
+        ("pixels", f"{columns} x {rows}"),
+        *_geometry(tags),
+        ("angles", _angles(run.tags)),
+        ("orientation", _tag(tags, "orientation") or _tag(tags, "view position") or "not stated"),
+        ("grey scale", _grey_scale(tags, run.inverted)),
+        ("range", f"{run.values.min():.6g} to {run.values.max():.6g}, as stored"),
+        ("camera", _camera(tags, (rows, columns), path)),
+    ]
+
+
+def _tag(tags: Mapping[str, str], name: str) -> str:
+    return tags.get(TAGS[name], "").strip()
+
+
+def _geometry(tags: Mapping[str, str]) -> Facts:
+    spacing = [part for part in _tag(tags, "imager spacing").split("\\") if part]
+    shown = (
+        f"{' x '.join(map(_short, (spacing * 2)[:2]))} mm on the detector (rows, columns)" if spacing else "not stated"
+    )
+    distances = [
+        f"{name} {_short(_tag(tags, name))} mm" for name in TAGS if name.startswith("source") and _tag(tags, name)
+    ]
+    return [("spacing", shown), ("distances", ", ".join(distances) or "not stated")]
+
+
+def _short(number: str) -> str:
+    """A number without its zeros; any other text as it is."""
+    try:
+        return f"{float(number):g}"
+    except ValueError:
+        return number
+
+
+def _angles(frames: tuple[Mapping[str, str], ...]) -> str:
+    """Primary and secondary angle, of a run from its first to its last frame."""
+    ends = [tuple(_short(t.get(key, "").strip()) for key in (PRIMARY, SECONDARY)) for t in (frames[0], frames[-1])]
+    if not any(ends[0]):
+        return "not stated"
+    words = [f"primary {first or '?'}, secondary {second or '?'} degrees" for first, second in ends]
+    return words[0] if ends[0] == ends[1] else f"{words[0]} to {words[1]}"
+
+
+def _grey_scale(tags: Mapping[str, str], inverted: bool) -> str:
+    relation, sign = _tag(tags, "relation"), _tag(tags, "sign")
+    known = {"LIN": "linear to the beam", "LOG": "logarithmic"}.get(relation, "relation to the beam not stated")
+    signs = {"1": ", stored values rise with the beam (bone is low)", "-1": ", stored values fall with the beam"}
+    shown = "low values are shown bright" if inverted else "high values are shown bright"
+    return f"{known}{signs.get(sign, '')}; {shown} ({_tag(tags, 'photometric') or 'not stated'})"
+
+
+def _camera(tags: Mapping[str, str], size: tuple[int, int], path: str) -> str:
+    """Whether the tags describe a camera, or the sentence that says what is missing."""
+    from DiffRegLib.camera import from_dicom
+    from DiffRegLib.errors import RegistrationError
+
+    try:
+        from_dicom(tags, size, (0.0, 0.0, 0.0), path)
+    except RegistrationError as error:
+        return error.worded(option=lambda name: f"--{name}").removeprefix(f"{path} ")
+    return "complete: the tags describe it"
