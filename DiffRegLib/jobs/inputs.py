@@ -28,7 +28,7 @@ def open_inputs(job: Job, method: Method) -> dict[str, Any]:
         paths = job.paths(entry.role) if entry.many else [path for path in [job.path(entry.role)] if path]
         if entry.required and not paths:
             raise RegistrationError(f"The {entry.role.replace('_', ' ')} is missing: give {entry.help}.")
-        things = tuple(_open(path, entry) for path in paths)
+        things = tuple(_open(path, entry, job.labels(path)) for path in paths)
         if entry.many:
             opened[entry.role] = things
         elif things:
@@ -37,13 +37,13 @@ def open_inputs(job: Job, method: Method) -> dict[str, Any]:
     return opened
 
 
-def _open(path: str, entry: Input) -> Opened | ByPath:
+def _open(path: str, entry: Input, labels: bool | None) -> Opened | ByPath:
     check_input(path, entry.kinds, entry.role.replace("_", " "))
     if set(entry.kinds) <= set(ANY_NAME):
         return ByPath(path, entry.kinds[0])
     from DiffRegLib.files import open_file
 
-    return open_file(path, entry.kinds)
+    return open_file(path, entry.kinds, labels)
 
 
 def matched(inputs: Mapping[str, Any]) -> dict[str, Any]:

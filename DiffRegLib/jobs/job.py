@@ -26,11 +26,13 @@ class JobInput:
     """A file (or a DICOM folder) that a job reads: its role, its absolute path, and the checksum of its bytes.
 
     The path may end in `.npz:key`, one array of an archive. `sha256` is None until the worker has computed it.
+    labels: whether the voxels of an image are labels, where who made the job knows it; None leaves it to the file.
     """
 
     role: str
     path: str
     sha256: str | None = None
+    labels: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Job:
         """The absolute path of the input of that role, or None where the job has none."""
         return next((i.path for i in self.inputs if i.role == role), None)
 
+    def labels(self, path: str) -> bool | None:
+        """Whether the input of that path holds labels, where the job says so."""
+        return next((i.labels for i in self.inputs if i.path == path), None)
+
     def paths(self, role: str) -> list[str]:
         """The paths of the roles `role`, or `role_1`, `role_2`, ..., in their order."""
         numbered = [f"{role}_{n}" for n in range(1, len(self.inputs) + 1)]
@@ -61,7 +67,13 @@ class Job:
     def same_work(self, other: Job) -> bool:
         """Whether both jobs lead to the same result: same method, version, options, and bytes in the same roles."""
         mine, theirs = (
-            (j.method, j.version, j.options, j.seed, {i.role: (i.sha256, split_key(i.path)[1]) for i in j.inputs})
+            (
+                j.method,
+                j.version,
+                j.options,
+                j.seed,
+                {i.role: (i.sha256, split_key(i.path)[1], i.labels) for i in j.inputs},
+            )
             for j in (self, other)
         )
         return mine == theirs and all(i.sha256 for i in self.inputs)
@@ -77,14 +89,16 @@ def make_job(
     inputs: Mapping[str, str | os.PathLike],
     options: Mapping[str, Mapping[str, Any]],
     checksums: bool = True,
+    labels: Mapping[str, bool] | None = None,
 ) -> Job:
     """Writes the job into `folder` (made where it is missing) and returns it; starts nothing.
 
     inputs: role -> path; options: group -> option -> value (`to_dict` of the dataclasses).
     checksums: False leaves them to the worker, so that a window is not held up by a large file.
+    labels: role -> whether its voxels are labels, where that is known.
     Raises `RegistrationError` where an input is missing or the folder cannot be written.
     """
-    job = describe(method, inputs, options, checksums)
+    job = describe(method, inputs, options, checksums, labels)
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,21 +115,23 @@ def describe(
     inputs: Mapping[str, str | os.PathLike],
     options: Mapping[str, Mapping[str, Any]],
     checksums: bool = True,
+    labels: Mapping[str, bool] | None = None,
 ) -> Job:
     """The job that `make_job` would write."""
-    entries = tuple(_describe_input(role, os.fspath(path), checksums) for role, path in inputs.items())
+    said = labels or {}
+    entries = tuple(_describe_input(role, os.fspath(path), checksums, said.get(role)) for role, path in inputs.items())
     plain = json.loads(json.dumps({group: dict(values) for group, values in options.items()}))
     seed = next((values["seed"] for values in plain.values() if "seed" in values), 0)
     created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return Job(method, entries, plain, seed, created)
 
 
-def _describe_input(role: str, path: str, checksums: bool) -> JobInput:
+def _describe_input(role: str, path: str, checksums: bool, labels: bool | None) -> JobInput:
     file, key = split_key(path)
     absolute = os.path.abspath(file) + (f":{key}" if key else "")
     if not os.path.exists(file):
         raise RegistrationError(f"{path} does not exist: check the name of the {role.replace('_', ' ')} file.")
-    return JobInput(role, absolute, checksum(absolute) if checksums else None)
+    return JobInput(role, absolute, checksum(absolute) if checksums else None, labels)
 
 
 def checksum(path: str) -> str:

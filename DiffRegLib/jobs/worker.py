@@ -6,6 +6,7 @@ details in `traceback.txt`), 130 canceled.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -26,7 +27,6 @@ from DiffRegLib.jobs.job import (
     RESULT,
     TRACEBACK,
     Job,
-    JobInput,
     checksum,
     is_complete,
     read_job,
@@ -103,7 +103,7 @@ def _verified(job: Job) -> Job:
         found = checksum(entry.path)
         if entry.sha256 not in (None, found):
             raise RegistrationError(f"{entry.path} has changed since the job was made: make the job again.")
-        inputs.append(JobInput(entry.role, entry.path, found))
+        inputs.append(dataclasses.replace(entry, sha256=found))
     return Job(**{**vars(job), "inputs": tuple(inputs)})
 
 

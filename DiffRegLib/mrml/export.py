@@ -35,7 +35,8 @@ SKEW = 1e-3
 class Exported:
     """A node that became the input `role` of a job.
 
-    values: segment name -> label, of a segmentation. notes: sentences that the panel shows.
+    values: segment name -> label, of a segmentation. notes: sentences that the panel shows. labels: whether the voxels
+    are labels; None where there are no voxels.
     """
 
     role: str
@@ -44,6 +45,7 @@ class Exported:
     name: str
     notes: tuple[str, ...] = ()
     values: dict[str, int] = dataclasses.field(default_factory=dict)
+    labels: bool | None = None
 
 
 def export_pair(fixed: Any, moving: Any, folder: str | Path, suffix: str = "") -> tuple[Exported, Exported]:
@@ -73,10 +75,10 @@ def export(node: Any, folder: str | Path, role: str, values: dict[str, int] | No
     if kind == "segmentation":
         labels = label_map(node, values)
         path = _write(labels.node, _volume_storage(), f"{target}.nrrd", node)
-        return Exported(role, path, node.GetID(), node.GetName(), (*found, *labels.notes), labels.values)
+        return Exported(role, path, node.GetID(), node.GetName(), (*found, *labels.notes), labels.values, True)
     if kind in VOXELS:
         path = _write(seen_volume(node), _volume_storage(), f"{target}.nrrd", node)
-        return Exported(role, path, node.GetID(), node.GetName(), found)
+        return Exported(role, path, node.GetID(), node.GetName(), found, labels=kind == "labels")
     if kind == "model":
         model = slicer.vtkMRMLModelNode()
         model.SetAndObservePolyData(seen_mesh(node))

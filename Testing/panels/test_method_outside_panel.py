@@ -51,6 +51,7 @@ def test_the_panel_registers_with_it_and_with_its_own_result_again(host, panel, 
         assert panel.ui.statusLabel.text == "" and np.abs(_shift(chosen.output_transform) - SHIFT).max() < 1e-3
     fixed, warped = (slicer.util.arrayFromVolume(node) for node in (chosen.fixed, chosen.output_warped))
     assert np.abs(fixed[2:-2, 2:-2, 2:-2] - warped[2:-2, 2:-2, 2:-2]).max() < 1.0
+    assert json.loads(chosen.measures)["notes"] == [], "what is a volume in the scene is not guessed to be labels"
     landmarks = json.loads(chosen.measures)["landmarks"]
     assert landmarks["after_mm"]["mean"] < 1e-3 < landmarks["before_mm"]["mean"]
     assert "Error of 9 landmarks" in panel.ui.measuresLabel.text and panel.ui.flickerButton.enabled

@@ -101,7 +101,8 @@ class Run:
         if not self.folder.is_dir():
             raise RegistrationError(self._disappeared())
         inputs = {exported.role: exported.path for exported in self._exported}
-        make_job(self.folder, self._plan.method, inputs, self._plan.options, checksums=False)
+        labels = {exported.role: exported.labels for exported in self._exported if exported.labels is not None}
+        make_job(self.folder, self._plan.method, inputs, self._plan.options, checksums=False, labels=labels)
         self._process = JobProcess(self.folder, self._listener.progress, self._worker_ended)
         self._process.start()
 
