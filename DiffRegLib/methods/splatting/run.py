@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import boxes_overlap
 from DiffRegLib.image import Image
+from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
-from DiffRegLib.methods.splatting.finish import finished
 from DiffRegLib.methods.splatting.pipeline import register
 from DiffRegLib.points.extract import cloud_of
 

@@ -35,6 +35,9 @@ class SegmentationOptions:
 class SupervoxelOptions:
     """What `register` can be told of the alignment of two scans by their supervoxels."""
 
+    finish: bool = option(
+        True, "finish on the images: what is smaller than a supervoxel, and what lies beyond the body", advanced=False
+    )
     points: int = option(2048, "key points in the foreground of the fixed scan", low=32, high=20000, advanced=False)
     stiffness: float = option(
         0.01, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from DiffRegLib.files import write_image
+from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.supervoxels.model import read_model
 from DiffRegLib.methods.supervoxels.pipeline import Side, by_network, by_reference, register
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 SIDES = ("fixed", "moving")
 LAYERS = "supervoxels_{}.nii.gz"
-FOUND = 0.6  # of the progress, where the supervoxels of both scans are known
+FOUND, MATCHED = 0.4, 0.7  # of the progress, where the supervoxels of both scans are known, and where they match
 
 
 def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, progress: Progress) -> Registration:
@@ -29,13 +30,16 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         *(inputs[side].content for side in SIDES),
         options["supervoxels"],
         initial=initial,
-        progress=Part(progress, FOUND, 1.0),
+        progress=Part(progress, FOUND, MATCHED),
         landmarks=tuple(points.points() for points in landmarks) if all(landmarks) else None,
         sides=sides,
     )
     for name, side in zip(SIDES, sides):
         write_image(side.map, folder / LAYERS.format(name), "uint8")
-    return registration
+    if not options["supervoxels"].finish:
+        return registration
+    scans = inputs["fixed"].content, inputs["moving"].content
+    return finished(registration, scans, options["supervoxels"].device, Part(progress, MATCHED, 1.0))
 
 
 def _sides(

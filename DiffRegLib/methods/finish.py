@@ -1,6 +1,6 @@
-"""What the points have found, finished on the images that they were taken from.
+"""What points or supervoxels have found, finished on the images that they were taken from.
 
-Between and beyond the points a field is an extrapolation; the images show what lies there.
+Between and beyond points a field is an extrapolation; the images show what lies there.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from DiffRegLib.methods.watching import Watch
 from DiffRegLib.ops.device import choose_device, peak_memory_mb
 
 OPTIONS = DenseOptions(affine=False, coarsest=4)
-"""The affine and the largest motions are known from the points."""
+"""The affine and the largest motions are known."""
 
 
 def finished(
     registration: Registration, images: tuple[Image, Image], device: str = "auto", progress: Progress | None = None
 ) -> Registration:
-    """The registration of two clouds, improved until the images of the fixed and the moving side look alike.
+    """A registration, improved until the images of the fixed and the moving side look alike.
 
     images: (1, D, H, W) each. Its support is where the images show something; its trace goes on.
     """
