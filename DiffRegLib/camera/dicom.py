@@ -72,9 +72,9 @@ def from_dicom(
         found.setdefault("PositionerSecondaryAngle", [str(view[1])])
     missing = [key for key in NEEDED if not found.get(key)]
     if missing:
-        named = ", ".join(f"{key} ({TAGS[key].replace('|', ',')})" for key in missing)
+        lacking = ", ".join(f"{key} ({TAGS[key].replace('|', ',')})" for key in missing)
         raise RegistrationError(
-            f"{name} does not say how it was taken, these DICOM tags are missing: {named}; give its geometry by "
+            f"{name} does not say how it was taken, these DICOM tags are missing: {lacking}; give its geometry by "
             "{geometry}.",
             option="geometry",
             path=name,
@@ -89,7 +89,9 @@ def from_dicom(
         )
     row_pitch, column_pitch = _spacing(found, name)
     camera = c_arm(isocenter, distance, to_patient, (column_pitch, row_pitch), size, (primary, secondary))
-    letters = found.get("PatientOrientation") or (USUAL if named and view[0] in (0.0, 180.0) else [])
+    letters = found.get("PatientOrientation") or (
+        USUAL if named and view is not None and view[0] in (0.0, 180.0) else []
+    )
     return _oriented(camera, letters, name)
 
 

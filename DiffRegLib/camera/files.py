@@ -181,8 +181,10 @@ def _binned(view: dict[str, Any], pixel: dict[str, Any], size: tuple[int, int], 
         return None
     columns = _numbers(view, "size_px", 2, name)[1].item()
     stated = pixel.get(str(int(columns)))
+    if stated is None:
+        return None
     pair = stated if isinstance(stated, list) else [stated, stated]
-    return None if stated is None else [value * columns / size[1] for value in pair]
+    return [value * columns / size[1] for value in pair]
 
 
 def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor | None:
