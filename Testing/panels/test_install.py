@@ -24,8 +24,12 @@ panel = host.open_module({module!r})
 import numpy
 import slicer
 from slicer.util import addVolumeFromArray
-for role, shape in {inputs!r}.items():
-    panel._parameterNode.setValue(role, addVolumeFromArray(numpy.arange(numpy.prod(shape)).reshape(shape) - 1000.0))
+for role, what in {inputs!r}.items():
+    if isinstance(what, str):
+        node = slicer.mrmlScene.AddNewNodeByClass(what)
+    else:
+        node = addVolumeFromArray(numpy.arange(numpy.prod(what)).reshape(what) - 1000.0)
+    panel._parameterNode.setValue(role, node)
 for name, value in {settings!r}.items():
     panel._parameterNode.setValue(name, value)
 host.process(50)
@@ -38,6 +42,7 @@ VOLUME, PIXELS = (12, 12, 12), (1, 16, 16)
 CARM = {"view_1_distance": 1000.0, "view_1_isocenter_distance": 600.0, "view_1_pixel_width": 1.0}
 PAIR = ({"fixed": VOLUME, "moving": VOLUME}, {}, "applyButton")
 BEGINNINGS = {  # inputs, settings, and the button that needs the packages, of panels that are not of a pair
+    "RegistrationReview": ({**PAIR[0], "transform": "vtkMRMLLinearTransformNode"}, {}, "applyButton"),
     "XRayPose": ({"ct": VOLUME, "xray_1": PIXELS}, CARM, "liveButton"),
 }
 FORGOTTEN = {  # a file, and what else tells that it is missing
