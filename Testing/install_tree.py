@@ -75,11 +75,13 @@ print(DiffRegLib.__file__)
 """
 
 
-def install(folder: Path) -> Path:
-    """Configures and installs the extension; returns the folder of its scripted modules."""
+def install(folder: Path, version: str = "5.12.0") -> Path:
+    """Configures and installs the extension for a version of Slicer; returns the folder of its scripted modules."""
     stand_in, build, tree = (folder / name for name in ("slicer", "build", "tree"))
     stand_in.mkdir()
-    for name, text in (("SlicerConfig", SLICER_STAND_IN), ("UseSlicer", USE_SLICER), ("Empty", "")):
+    told = f"set(PACKAGE_VERSION {version})\nset(PACKAGE_VERSION_COMPATIBLE TRUE)\n"
+    files = {"SlicerConfig": SLICER_STAND_IN, "SlicerConfigVersion": told, "UseSlicer": USE_SLICER, "Empty": ""}
+    for name, text in files.items():
         (stand_in / f"{name}.cmake").write_text(text)
     configure = ["cmake", "-S", os.fspath(ROOT), "-B", os.fspath(build), f"-DSlicer_DIR={stand_in}", "-Wno-dev"]
     _run([*configure, "-DCMAKE_INSTALL_PREFIX=" + os.fspath(tree)])

@@ -64,6 +64,11 @@ def test_every_file_is_installed(installed):
     assert install_tree.missing_files(installed) == []
 
 
+def test_a_slicer_that_is_too_old_is_refused_by_name(installed, tmp_path):
+    with pytest.raises(SystemExit, match=r"DiffReg needs Slicer 5\.10 or later"):
+        install_tree.install(tmp_path, "5.8.1")
+
+
 @pytest.mark.parametrize("name", FORGOTTEN)
 def test_a_file_that_was_forgotten_is_found_out(installed, name, tmp_path):
     tree = tmp_path / "tree"
