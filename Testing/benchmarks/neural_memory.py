@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-STEPS = 3
+STEPS = 2
 """Of each level; memory does not depend on it."""
 
 

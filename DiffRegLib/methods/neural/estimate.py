@@ -11,7 +11,7 @@ POINT = 5e-6
 REGULARIZED = 8e-5
 STEP = 4e-3
 """CPU seconds of a step of the smallest size."""
-VOXEL, LEVEL_VOXELS = 3e-6, 2_000_000
+VOXEL, LEVEL_VOXELS = 3e-6, 1_500_000
 """CPU seconds of a voxel's features, and the most voxels that a level has."""
 NODE, NODES = 4e-6, 1_000_000
 """CPU seconds of a node of the exported grid, each way, and the most that it has."""

@@ -19,13 +19,13 @@ from DiffRegLib.ops.axes import blurring
 from DiffRegLib.similarity.mind import mind_ssc
 from DiffRegLib.similarity.neighborhoods import Neighborhoods
 
-VOXELS = 2_000_000
-"""Most voxels of a level: 12 bytes each, for both images 48 MB."""
+VOXELS = 1_500_000
+"""Most voxels of a level: 14 bytes each, for both images 42 MB."""
 SLAB = 100_000
 """Voxels whose features are computed at a time, in floating point."""
-READ = 1 << 22
+READ = 1 << 20
 """Voxels of an image that are blurred at a time."""
-HALOS = {"mind": 3, "lncc": 15, "mixed": 15, "ncc": 1}
+HALOS = {"mind": 3, "lncc": 15, "ncc": 1}
 """Slices to both sides that the features of a slab and their slopes read."""
 OWN_BLUR = 0.29
 """Standard deviation of a voxel's own box, in voxels: 1 / sqrt(12)."""
@@ -42,6 +42,8 @@ PATTERNS = (1 / 12,) * 12
 LOCAL = (2 * NORMAL_RANGE**2 / len(NEIGHBORHOODS),) * len(NEIGHBORHOODS)
 WEIGHTS = {"mind": PATTERNS, "lncc": LOCAL, "mixed": PATTERNS + LOCAL, "ncc": (1.0,)}
 """Of each channel's squared difference in the loss: patterns by their mean, "lncc" so that it becomes 1 - LNCC."""
+PARTS = {"mind": ("mind",), "lncc": ("lncc",), "mixed": ("mind", "lncc"), "ncc": ("ncc",)}
+"""What each kind of features consists of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,38 +131,44 @@ def feature_volume(image: Image, kind: str, mask: Image | None = None) -> Featur
     kind: "mind" (MIND-SSC, 12 channels), "lncc" (intensities normalized in neighborhoods of two sizes, whose squared
     difference is 2 - 2 LNCC), "mixed" (both) or "ncc" (intensities). mask: 0 where nothing is drawn, on any grid.
     """
-    volume = image.data[0]
-    describe = _description(kind, volume)
-    depth, height, width = volume.shape
-    data = change = None
-    at_once = max(1, SLAB // (height * width))
+    volume, parts = image.data[0], PARTS[kind]
+    channels = sum(len(WEIGHTS[part]) for part in parts)
+    data = torch.empty(*volume.shape, channels, dtype=torch.uint8)
+    change, first = torch.zeros_like(volume), 0
+    for part in parts:
+        last = first + len(WEIGHTS[part])
+        _fill(data[..., first:last], change, volume, part)
+        first = last
+    return FeatureVolume(data, image.geometry, _cumulated(change.sqrt_(), image, mask))
+
+
+def _fill(data: Tensor, change: Tensor, volume: Tensor, part: str) -> None:
+    """Writes one kind of features into data (D, H, W, C), and adds their squared slopes to change (D, H, W)."""
+    describe, depth = _description(part, volume), len(volume)
+    at_once = max(1, SLAB // volume[0].numel())
     for low in range(0, depth, at_once):
         high = min(low + at_once, depth)
-        first, last = max(0, low - HALOS[kind]), min(depth, high + HALOS[kind])
-        part = describe(volume[first:last])
-        if data is None:
-            data = torch.empty(depth, height, width, len(part), dtype=torch.uint8)
-            change = torch.empty(depth, height, width)
-        kept = part[:, low - first : high - first]
-        data[low:high] = (kept * 255 + 0.5).to(torch.uint8).movedim(0, -1)
-        change[low:high] = _change(part)[low - first : high - first]
-    return FeatureVolume(data, image.geometry, _cumulated(change, image, mask))
+        begin, end = max(0, low - HALOS[part]), min(depth, high + HALOS[part])
+        found = describe(volume[begin:end])
+        kept = slice(low - begin, high - begin)
+        data[low:high] = (found[:, kept] * 255 + 0.5).to(torch.uint8).movedim(0, -1)
+        change[low:high] += _squared_slopes(found)[kept]
 
 
-def _description(kind: str, volume: Tensor) -> Callable[[Tensor], Tensor]:
+def _description(part: str, volume: Tensor) -> Callable[[Tensor], Tensor]:
     """What makes features (C, d, H, W) in [0, 1] of a slab (d, H, W) of the volume."""
-    if kind == "mind":
+    if part == "mind":
         return mind_ssc
-    if kind == "ncc":
+    if part == "ncc":
         low, high = float(volume.min()), float(volume.max())
         return lambda slab: (slab[None] - low) / max(high - low, 1e-12)
     floor = NORMAL_FLOOR * float(volume.std())
 
     def normalized(slab: Tensor) -> Tensor:
-        parts = [Neighborhoods(slab, (sigma,) * 3, floor).normalized(slab) for sigma in NEIGHBORHOODS]
-        return (torch.stack(parts) / (2 * NORMAL_RANGE) + 0.5).clamp(0, 1)
+        found = [Neighborhoods(slab, (sigma,) * 3, floor).normalized(slab) for sigma in NEIGHBORHOODS]
+        return (torch.stack(found) / (2 * NORMAL_RANGE) + 0.5).clamp(0, 1)
 
-    return normalized if kind == "lncc" else lambda slab: torch.cat((mind_ssc(slab), normalized(slab)))
+    return normalized
 
 
 def _cumulated(change: Tensor, image: Image, mask: Image | None) -> Tensor:
@@ -178,10 +186,10 @@ def _cumulated(change: Tensor, image: Image, mask: Image | None) -> Tensor:
     return cumulated.div_(float(cumulated[-1]))
 
 
-def _change(features: Tensor) -> Tensor:
-    """(D, H, W): length of the gradient of all channels, by central differences."""
+def _squared_slopes(features: Tensor) -> Tensor:
+    """(D, H, W): squared length of the gradient of all channels, by central differences."""
     total = 0
     for axis in (1, 2, 3):
         if features.shape[axis] > 1:
             total = total + (torch.gradient(features, dim=axis)[0] ** 2).sum(0)
-    return total.sqrt()
+    return total
