@@ -56,7 +56,8 @@ def write_result(
         if registration.support is not None:
             metrics["support"] = _support(registration.support, frame(*pair))
             write_image(registration.support.distance, folder / SUPPORT)
-    write_metrics(folder / METRICS, {**metrics, **registration.metrics, **_facts(registration)})
+    notes = [*metrics.get("notes", ()), *registration.metrics.get("notes", ())]
+    write_metrics(folder / METRICS, {**metrics, **registration.metrics, "notes": notes, **_facts(registration)})
     if pair is not None and output.overview and not (folder / OVERVIEW).exists():
         report(0.97, "Drawing the overview.")
         _draw(folder / OVERVIEW, registration, pair, None if pairs is None else (pairs.fixed, pairs.moving))

@@ -17,7 +17,7 @@ from DiffRegLib.methods.neural.export import export
 from DiffRegLib.methods.neural.features import feature_volume
 from DiffRegLib.methods.neural.loss import Regularization, Route, SampleCorrelation, compare, compare_reference
 from DiffRegLib.methods.neural.pipeline import new_field
-from DiffRegLib.methods.neural.prepare import Pair, linear_part
+from DiffRegLib.methods.neural.prepare import Pair, chosen_similarity, linear_part
 from DiffRegLib.transforms import Affine, rigid
 from DiffRegLib.transforms.folds import least_determinant
 
@@ -85,14 +85,26 @@ def test_mind_sees_through_an_inverted_contrast():
     fixed, moving = image(warp=wave), image()
     inverted = Image(3 - 2 * moving.data, moving.affine)
     points = inner(fixed)
-    result = register(fixed, inverted, SMALL)
+    result = register(fixed, inverted, dataclasses.replace(SMALL, similarity="auto"))
+    assert result.metrics["similarity"] == "mind"
     assert error(result.transform, points, wave(points)) < 0.4 * error(lambda p: p, points, wave(points))
+
+
+def test_a_correlation_of_two_modalities_is_warned_of():
+    fixed = image()
+    inverted = Image(3 - 2 * fixed.data, fixed.affine)
+    assert chosen_similarity("auto", Pair(fixed, fixed)) == ("mixed", "")
+    assert chosen_similarity("mind", Pair(fixed, inverted)) == ("mind", "")
+    similarity, sentence = chosen_similarity("ncc", Pair(fixed, inverted))
+    assert similarity == "ncc" and "mind is a better" in sentence
 
 
 def test_equal_images_stay_where_they_are():
     same = image()
     result = register(same, same, SMALL)
     assert error(result.transform, inner(same), inner(same)) < 0.2
+    assert result.support.covers(inner(same)).float().mean() > 0.9
+    assert not result.support.covers(torch.tensor([500.0, 0.0, 0.0]))
 
 
 def test_a_flat_pair_moves_in_its_plane():
@@ -249,6 +261,12 @@ def test_bad_input_is_refused_before_any_work():
         register(fixed, Image(fixed.data * 0, fixed.affine), SMALL)
     with pytest.raises(RegistrationError, match="single slice"):
         register(fixed, image(flat=True), SMALL)
+    far = fixed.affine.clone()
+    far[0, 3] += 500
+    with pytest.raises(RegistrationError, match="do not overlap"):
+        register(fixed, Image(fixed.data, far), SMALL)
+    with pytest.raises(RegistrationError, match="NaN"):
+        register(fixed, Image(fixed.data / 0 * 0, fixed.affine), SMALL)
     with pytest.raises(RegistrationError, match="mask is empty"):
         register(fixed, fixed, SMALL, masks=(Image(fixed.data * 0, fixed.affine), None))
 

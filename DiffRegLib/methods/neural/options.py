@@ -16,10 +16,11 @@ PREVIEW = "preview.npz"
 class NeuralOptions:
     """What `register` can be told; lengths in mm, schedules from coarse to fine."""
 
-    similarity: Literal["mixed", "mind", "lncc", "ncc"] = option(
-        "mixed",
+    similarity: Literal["auto", "mixed", "mind", "lncc", "ncc"] = option(
+        "auto",
         "what the images are compared by: patterns of neighborhoods (mind, any modalities), locally normalized "
-        "intensities (lncc), both (mixed), or correlation of intensities over all samples (ncc)",
+        "intensities (lncc), both (mixed), correlation of intensities over all samples (ncc); auto takes mixed where "
+        "the grey values correlate, else mind",
         advanced=False,
     )
     regularization: Literal["gradicon", "diffusion"] = option(

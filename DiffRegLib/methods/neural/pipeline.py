@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib import __version__
+from DiffRegLib.dense.support import driven, reach
 from DiffRegLib.geometry import Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.methods.neural.checks import check_options, check_pair
@@ -20,12 +21,14 @@ from DiffRegLib.methods.neural.field import NeuralField
 from DiffRegLib.methods.neural.network import Size
 from DiffRegLib.methods.neural.optimize import InstanceOptimization
 from DiffRegLib.methods.neural.options import NeuralOptions
-from DiffRegLib.methods.neural.prepare import Pair
-from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration
+from DiffRegLib.methods.neural.prepare import Pair, chosen_similarity
+from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, Support, TraceRow
 from DiffRegLib.ops.device import peak_memory_mb
 from DiffRegLib.options import to_dict
 from DiffRegLib.transforms import Affine, Composite, Transform
 
+OUTSIDE = "is what the networks continue"
+"""What the field does where the images do not drive it."""
 EXPORT = 0.04
 """Share of the progress that the export takes."""
 
@@ -56,12 +59,16 @@ def register(
     """
     start = time.perf_counter()
     check_options(options)
-    check_pair(fixed, moving, masks)
+    check_pair(fixed, moving, masks, initial)
     back = None if initial is None else _inverse(initial, fixed)
     pair = Pair(fixed, moving, *masks, initial, back)
+    asked, (similarity, note) = options, chosen_similarity(options.similarity, pair)
+    options = dataclasses.replace(options, similarity=similarity)
     field = field or new_field(fixed, options)
     steps = sum(options.iterations)
     meter = Meter(progress, steps + max(1, round(EXPORT * steps)))
+    if note:
+        meter.step(note, 0)
     trace = InstanceOptimization(field, pair, options, landmarks, watch).run(meter)
     field.eval()
     meter.step("Sampling the field on the grid of the fixed image.", 0)
@@ -71,14 +78,15 @@ def register(
     provenance = Provenance(
         method="neural",
         version=__version__,
-        options=to_dict(options),
+        options=to_dict(asked),
         seed=options.seed,
         device="cpu",
         seconds=round(time.perf_counter() - start, 3),
         peak_memory_mb=round(peak_memory_mb(torch.device("cpu")), 1),
         inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
     )
-    return _registration(exported, pair, trace, provenance)
+    facts = {"similarity": similarity, "notes": [note] if note else []}
+    return _registration(exported, pair, trace, provenance, facts)
 
 
 def new_field(fixed: Lattice, options: NeuralOptions) -> NeuralField:
@@ -90,15 +98,28 @@ def new_field(fixed: Lattice, options: NeuralOptions) -> NeuralField:
     return NeuralField(fixed, size, (1, *shape[1:]) if fixed.shape[0] == 1 else tuple(shape), options.seed)
 
 
-def _registration(exported: Exported, pair: Pair, trace: Any, provenance: Provenance) -> Registration:
+def _registration(
+    exported: Exported, pair: Pair, trace: tuple[TraceRow, ...], provenance: Provenance, facts: dict[str, Any]
+) -> Registration:
     transform, inverse = exported.forward, exported.backward
     if pair.initial is not None:
         transform, inverse = Composite((pair.initial, transform)), Composite((inverse, pair.back))
     metrics = {
+        **facts,
         "field_folded_percent": 100 * exported.folded,
         "field_inconsistency_mm": exported.inconsistency,
     }
-    return Registration(transform, inverse, trace, provenance, exported.residual, metrics=metrics)
+    support = _support(pair, transform, min(provenance.options["spacings"]))
+    return Registration(transform, inverse, trace, provenance, exported.residual, support, metrics)
+
+
+def _support(pair: Pair, transform: Transform, voxel: float) -> Support | None:
+    """Where both images have contrast; of two slices nothing is said. voxel: of the finest level, mm."""
+    if pair.fixed.shape[0] == 1:
+        return None
+    voxel = max(voxel, float(pair.fixed.spacing.min()))
+    masks = pair.fixed_mask, pair.moving_mask
+    return Support(driven(pair.fixed, pair.moving, transform, masks, voxel), reach(voxel), OUTSIDE)
 
 
 def _inverse(initial: Transform, fixed: Image) -> Transform:
@@ -109,8 +130,3 @@ def _describe(image: Image) -> dict[str, str | int]:
     parts = (image.data.detach().cpu().contiguous().numpy(), image.affine.numpy())
     digest = hashlib.sha256(b"".join(part.tobytes() for part in parts))
     return {"voxels": image.data[0].numel(), "sha256": digest.hexdigest()}
-
-
-def with_options(options: NeuralOptions, **changes: Any) -> NeuralOptions:
-    """The options with some of them changed."""
-    return dataclasses.replace(options, **changes)

@@ -22,6 +22,10 @@ from DiffRegLib.transforms import Affine, Transform, fit_affine
 
 CLIPPED = 0.001
 """Share of the voxels at either end of the intensities that is clipped: metal, and what corners are filled with."""
+ALIKE = 0.3
+"""Correlation of the images' grey values at the start below which they may be of two modalities."""
+LOOKED_AT = 48
+"""Voxels of the longest side at which that correlation is taken."""
 CORNERS = 6
 """Points along each axis of the grid to which an affine is fitted where the initial transform is not one."""
 
@@ -53,6 +57,34 @@ class Pair:
         second = feature_volume(moving, kind, self.moving_mask)
         weights = WEIGHTS[kind]
         return Route(first, second, None, self.initial, weights), Route(second, first, self.back, None, weights)
+
+
+def likeness(pair: Pair) -> float:
+    """The correlation of both images' grey values where both are, at the start; 0 where they do not meet."""
+    lattice = pair.fixed.geometry.resized(float((pair.fixed.size * pair.fixed.spacing).max()) / LOOKED_AT)
+    points = lattice.grid().reshape(-1, 3)
+    there = points if pair.initial is None else pair.initial(points)
+    inside = pair.moving.contains(there)
+    sides = [
+        image.sample(at[inside], outside="border")[0].clamp(*limits(image))
+        for image, at in ((pair.fixed, points), (pair.moving, there))
+    ]
+    if len(sides[0]) < 2 or min(float(side.std()) for side in sides) == 0:
+        return 0.0
+    return float(torch.corrcoef(torch.stack(sides))[0, 1])
+
+
+def chosen_similarity(asked: str, pair: Pair) -> tuple[str, str]:
+    """The similarity for `asked`, which may be "auto", and a sentence where another one would be better."""
+    alike = likeness(pair)
+    if asked == "auto":
+        return ("mixed" if alike >= ALIKE else "mind"), ""
+    if asked == "mind" or alike >= ALIKE:
+        return asked, ""
+    return asked, (
+        f"The grey values of the two images correlate by {alike:.2f} at the start: if they are of two modalities, "
+        f"mind is a better similarity than {asked}."
+    )
 
 
 def limits(image: Image) -> tuple[float, float]:
