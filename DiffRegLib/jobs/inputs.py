@@ -23,6 +23,7 @@ def open_inputs(job: Job, method: Method) -> dict[str, Any]:
 
     Raises RegistrationError for an input that is missing, unknown, or cannot be read.
     """
+    _check_roles(job, method)
     opened: dict[str, Any] = {}
     for entry in method.inputs:
         paths = job.paths(entry.role) if entry.many else [path for path in [job.path(entry.role)] if path]
@@ -35,6 +36,18 @@ def open_inputs(job: Job, method: Method) -> dict[str, Any]:
             opened[entry.role] = things[0]
     _check_pairs(opened)
     return opened
+
+
+def _check_roles(job: Job, method: Method) -> None:
+    """Every input has a role of the method: nothing that was given is left out in silence."""
+    numbers = range(1, len(job.inputs) + 1)
+    known = {entry.role for entry in method.inputs}
+    known |= {f"{entry.role}_{n}" for entry in method.inputs if entry.many for n in numbers}
+    for given in job.inputs:
+        if given.role not in known:
+            raise RegistrationError(
+                f"{method.title} takes no {given.role.replace('_', ' ')}: leave {given.path} out.", path=given.path
+            )
 
 
 def _open(path: str, entry: Input, labels: bool | None) -> Opened | ByPath:
