@@ -108,8 +108,14 @@ def _check(given: argparse.Namespace) -> None:
         check_input(given.transform, ("transform", "image", "result"), "--transform")
     for role in extra:
         check_input(getattr(given, role), ROLES[role][0], f"--{role.replace('_', '-')}")
+    from DiffRegLib.jobs.cases import is_pose
+
+    if given.maps and any(is_pose(path) for path in given.results):
+        raise RegistrationError("A pose has no maps: leave --maps out.")
     if given.maps and len(given.results) > 1:
         raise RegistrationError("--maps belongs to one case: name one RESULT.")
+    if given.use_inverse and any(is_pose(path) for path in given.results):
+        raise RegistrationError("A pose has no direction to be turned: leave --use-inverse out.")
     if given.maps and os.path.exists(given.maps) and not given.overwrite:
         raise RegistrationError(f"{given.maps} exists: choose another folder, or replace it with --overwrite.")
     if not given.out.lower().endswith((".html", ".htm")):
@@ -125,7 +131,7 @@ def _limits(given: argparse.Namespace) -> LimitOptions:
 
 
 def _cases(given: argparse.Namespace) -> list[Case]:
-    from DiffRegLib.jobs.cases import case_of_files, case_of_result
+    from DiffRegLib.jobs.cases import case_of_files, case_of_result, is_pose, pose_of_result
 
     paths = {role: getattr(given, role) for role in ROLES if getattr(given, role)}
     if given.transform:
@@ -136,7 +142,10 @@ def _cases(given: argparse.Namespace) -> list[Case]:
         for n, folder in enumerate(given.results, 1):
             name = _name(folder) if given.names else f"case {n}"
             print(f"{name}: {folder}", flush=True)
-            cases.append(case_of_result(folder, name, given.names, paths))
+            if is_pose(folder):
+                cases.append(pose_of_result(folder, name, given.names))
+            else:
+                cases.append(case_of_result(folder, name, given.names, paths))
     return [_turned(case) for case in cases] if given.use_inverse else cases
 
 
@@ -153,7 +162,10 @@ def _turned(case: Case) -> Case:
 
 def _review(case: Case, limits: LimitOptions) -> Review:
     from DiffRegLib.review.assess import assess
+    from DiffRegLib.review.poses import PoseCase, review_pose
 
+    if isinstance(case, PoseCase):
+        return review_pose(case)
     try:
         return assess(case, limits)
     except RegistrationError as error:
@@ -165,7 +177,7 @@ def _show(reviews: list[Review]) -> None:
     from DiffRegLib.cli.show import table
     from DiffRegLib.review.page.html import WORDS
 
-    keys = ("landmarks_mean", "dice", "surface", "folded", "inverse_mean")
+    keys = ("landmarks_mean", "dice", "surface", "folded", "inverse_mean", "pose_point", "pose_depth")
     shown = [key for key in keys if any(review.score(key) for review in reviews)]
     titles = [next(r.score(key).title for r in reviews if r.score(key)) for key in shown]
     rows = []
@@ -176,5 +188,5 @@ def _show(reviews: list[Review]) -> None:
         )
     table("Review", ("case", "as a whole", *titles), rows)
     for review in reviews:
-        for finding in review.findings:
+        for finding in getattr(review, "findings", ()):
             print(f"  {review.case.name}: {finding.sentence}")

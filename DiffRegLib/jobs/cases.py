@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import kind_of, open_file, read_image, read_landmarks, read_transform, split_key
+from DiffRegLib.files import kind_of, open_file, read_image, read_transform, renumbered, split_key
 from DiffRegLib.files.opening import Opened
 from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import METRICS, Job, read_job
 from DiffRegLib.jobs.result import SUPPORT
 from DiffRegLib.methods.registration import TraceRow
 from DiffRegLib.points import PointCloud
+from DiffRegLib.points.listed import paired
 from DiffRegLib.review.case import Case, Drivers, LabelPair, LandmarkPairs
+from DiffRegLib.review.poses import PoseCase, PoseView
 from DiffRegLib.transforms import Transform
 
 SIDES = ("fixed", "moving")
@@ -42,6 +46,31 @@ def case_of_result(folder: str | Path, name: str, names: bool = False, extra: Ma
     told = _support(folder)
     case = dataclasses.replace(case, driven_by=told) if told is not None else case
     return dataclasses.replace(case, provenance=facts, trace=_trace(folder), method=job.method)
+
+
+def pose_of_result(folder: str | Path, name: str, names: bool = False) -> PoseCase:
+    """The pose of a result folder with its X-rays; raises RegistrationError where its inputs are gone."""
+    from DiffRegLib.jobs.inputs import open_inputs
+    from DiffRegLib.jobs.run import job_options
+    from DiffRegLib.methods import method
+    from DiffRegLib.methods.projective.run import evidence
+
+    folder = Path(folder)
+    job, facts = read_job(folder), read_metrics(folder)
+    chosen = method(job.method)
+    pose = read_transform(folder / "transform.h5")
+    views = evidence(open_inputs(job, chosen), job_options(job, chosen), pose)
+    shown = [(dataclasses.replace(pair, name=f"X-ray {n}"), camera) for n, (pair, camera) in enumerate(views, 1)]
+    center = pose(torch.tensor(facts["center_ras_mm"], dtype=torch.float64))
+    kept = views if names else shown
+    return PoseCase(
+        name, tuple(PoseView(*view) for view in kept), center, facts, _trace(folder), _origin(job, folder, names)
+    )
+
+
+def is_pose(folder: str | Path) -> bool:
+    """Whether a result folder holds a pose."""
+    return "verdict" in read_metrics(Path(folder))
 
 
 def case_of_files(name: str, paths: Mapping[str, str], repeats: tuple[str, ...] = (), names: bool = False) -> Case:
@@ -87,6 +116,8 @@ def _labels(paths: Mapping[str, str], things: Mapping[str, Opened]) -> LabelPair
         opened = [things[side] for side in SIDES]
     else:
         return None
+    if all(thing.segments for thing in opened):
+        opened = list(renumbered(*opened))
     names = {segment.value: segment.name for thing in reversed(opened) for segment in thing.segments}
     return LabelPair(*(_one_layer(thing) for thing in opened), names)
 
@@ -118,7 +149,11 @@ def _landmarks(paths: Mapping[str, str]) -> LandmarkPairs | None:
     given = [paths.get(f"{side}_landmarks") for side in SIDES]
     if given.count(None) == 1:
         raise RegistrationError("The landmarks of one side alone measure nothing: give those of both sides.")
-    return None if None in given else LandmarkPairs(*(read_landmarks(path) for path in given))
+    if None in given:
+        return None
+    first, second = (open_file(path, ("points",)).content for path in given)
+    pairs = paired(first, second, tuple(given))
+    return LandmarkPairs(pairs.fixed, pairs.moving, tuple(pairs.names))
 
 
 def _drivers(paths: Mapping[str, str]) -> Drivers | None:

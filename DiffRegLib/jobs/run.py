@@ -26,7 +26,7 @@ def run(job: Job, folder: Path, report: Reporter) -> dict[str, Any]:
     Raises RegistrationError for bad input before any long work.
     """
     chosen = method(job.method)
-    options, output = _options(job, chosen), from_dict(OutputOptions, job.options.get(OUTPUT, {}))
+    options, output = job_options(job, chosen), from_dict(OutputOptions, job.options.get(OUTPUT, {}))
     inputs = open_inputs(job, chosen)
     registration = chosen.load()(matched(inputs), options, folder, Part(report, OPENED, REGISTERED))
     report(REGISTERED, "Writing the result.")
@@ -37,7 +37,7 @@ def run(job: Job, folder: Path, report: Reporter) -> dict[str, Any]:
     return {key: value for key, value in provenance.items() if key not in ("inputs", "options")}
 
 
-def _options(job: Job, chosen: Method) -> dict[str, Any]:
+def job_options(job: Job, chosen: Method) -> dict[str, Any]:
     """The options of every group of the method, its defaults where the job has none."""
     unknown = set(job.options) - set(chosen.options) - {OUTPUT}
     if unknown:

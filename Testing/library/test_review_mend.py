@@ -8,13 +8,13 @@ import torch
 
 from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import write_landmarks
+from DiffRegLib.files import read_transform, write_landmarks
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.review.case import LandmarkPairs
 from DiffRegLib.review.field import analyze
 from DiffRegLib.review.mend import correct, mend, mended_field
-from DiffRegLib.transforms import DisplacementField, read_transform, rigid, write_transform
+from DiffRegLib.transforms import DisplacementField, rigid, write_transform
 from DiffRegLib.transforms.compact import CompactSpline
 from Testing.library.geometry import oblique_geometry, smooth_field
 

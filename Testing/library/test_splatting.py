@@ -158,9 +158,8 @@ def test_landmarks_start_a_registration_that_moments_cannot():
     x = scattered(300)
     turn = rigid(torch.tensor([0.0, 0.0, 150.0]), torch.tensor([0.0, 10.0, 0.0]), x.double().mean(0))
     options = dataclasses.replace(QUICK, initialization="landmarks")
-    result = register(
-        PointCloud.plain(x), PointCloud.plain(turn(x)), options, None, None, x[:4].double(), turn(x[:4].double())
-    )
+    landmarks = x[:4].double(), turn(x[:4].double())
+    result = register(PointCloud.plain(x), PointCloud.plain(turn(x)), options, landmarks=landmarks)
     assert error(result.transform, x, turn(x)).max() < 0.5
 
 

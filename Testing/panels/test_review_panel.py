@@ -49,7 +49,7 @@ def test_numbers_are_those_of_the_known_error(host, reviewed):
     assert score(reviewed, "landmarks_mean")["after"] == pytest.approx(3.0, abs=0.3)
     assert score(reviewed, "folded")["light"] == "red" and len(facts(reviewed)["regions"]) == 1
     rows = texts(reviewed.ui.numbersTable)
-    assert rows[0][0] == "landmark error, mean" and rows[0][2].endswith("mm")
+    assert rows[0][1] == "landmark error, mean" and rows[0][3].endswith("mm")
     assert "not acceptable" in reviewed.ui.findingsLabel.text
     assert "supported within" in reviewed.ui.trustLabel.text
 

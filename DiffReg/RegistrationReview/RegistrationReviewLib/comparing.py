@@ -147,10 +147,13 @@ def legend(parameters: Any) -> str:
     low, high = limits_of(parameters)
     unit = "" if parameters.map in (Map.DETERMINANT, Map.SIMILARITY) else " mm"
     cells = []
-    for place in np.linspace(0, 1, STOPS):
+    values = np.linspace(low, high, STOPS)
+    if parameters.map is Map.DETERMINANT:
+        values = np.exp2(np.linspace(np.log2(low), np.log2(high), STOPS))
+    for value in values:
+        place = (value - low) / (high - low)
         red, green, blue, _alpha = (int(255 * c) for c in colors_of(parameters.map, np.array([place]), low, high)[0])
         ink = "#000" if red + green + blue > 380 else "#fff"
-        value = low + place * (high - low)
         style = f'bgcolor="#{red:02x}{green:02x}{blue:02x}"'
         cells.append(f'<td {style}><font color="{ink}">&nbsp;{value:.3g}{unit}&nbsp;</font></td>')
     return f"<table><tr>{''.join(cells)}</tr></table>"

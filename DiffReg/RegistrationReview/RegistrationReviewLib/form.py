@@ -82,6 +82,7 @@ def center_views(node: Any) -> None:
     slicer.util.setSliceViewerLayers(background=node)
     slicer.util.resetSliceViews()
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place)
+    slicer.util.resetThreeDViews()
 
 
 class Flicker:

@@ -27,14 +27,14 @@ class Table:
         widget.connect("cellClicked(int,int)", self._clicked)
 
     def fill(self, rows: Sequence[Sequence[str]], lights: Sequence[str] = (), places: Sequence[Any] = ()) -> None:
-        """rows of texts; lights: a color a row, shown in its last cell; places: RAS mm a row."""
+        """rows of texts; lights: a color a row, shown in its first cell; places: RAS mm a row."""
         self._places = list(places)
         shown = rows[:MOST_ROWS]
         self._widget.setRowCount(len(shown))
         for n, row in enumerate(shown):
             for column, text in enumerate(row):
                 item = qt.QTableWidgetItem(text)
-                if lights and column == len(row) - 1:
+                if lights and column == 0:
                     item.setBackground(qt.QBrush(qt.QColor(COLORS[lights[n]])))
                     item.setToolTip(WORDS[lights[n]])
                 self._widget.setItem(n, column, item)
@@ -58,8 +58,8 @@ class Tables:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
-        self.numbers = Table(ui.numbersTable, (_("Measure"), _("Before"), _("After"), _("Light")))
-        self.landmarks = Table(ui.landmarksTable, (_("Landmark"), _("Before [mm]"), _("After [mm]"), _("Light")))
+        self.numbers = Table(ui.numbersTable, ("", _("Measure"), _("Before"), _("After")))
+        self.landmarks = Table(ui.landmarksTable, ("", _("Landmark"), _("Before [mm]"), _("After [mm]")))
         self.regions = Table(ui.regionsTable, (_("Region"), _("Volume [ml]"), _("Voxels"), _("Least determinant")))
         self._facts: Any = None
 
@@ -71,7 +71,7 @@ class Tables:
         rows, lights = _numbers(facts)
         self.numbers.fill(rows, lights)
         marks = sorted(facts.get("landmarks", ()), key=lambda row: -(row["after"] or 0))
-        rows = [(row["name"], _number(row["before"]), _number(row["after"]), WORDS[row["light"]]) for row in marks]
+        rows = [("", row["name"], _number(row["before"]), _number(row["after"])) for row in marks]
         self.landmarks.fill(rows, [row["light"] for row in marks], [row["fixed"] for row in marks])
         found = facts.get("regions", ())
         texts = (
@@ -95,16 +95,17 @@ def _numbers(facts: dict[str, Any]) -> tuple[list[tuple[str, ...]], list[str]]:
     rows, lights = [], []
     for score in facts.get("scores", ()):
         texts = (_number(score[when], score["digits"], score["unit"]) for when in ("before", "after"))
-        rows.append((score["title"], *texts, WORDS[score["light"]]))
+        rows.append(("", score["title"], *texts))
         lights.append(score["light"])
     changes = {row["label"]: row for row in facts.get("volumes", ())}
     for row in facts.get("labels", ()):
-        rows.append((f"{row['name']}, Dice", *(_number(v, 3) for v in row["dice"]), row["note"]))
-        rows.append((f"{row['name']}, surface", *(_number(v, 2, "mm") for v in row["surface"]), row["note"]))
+        name = f"{row['name']} ({row['note']})" if row["note"] else row["name"]
+        rows.append(("", f"{name}, Dice", *(_number(v, 3) for v in row["dice"])))
+        rows.append(("", f"{name}, surface", *(_number(v, 2, "mm") for v in row["surface"])))
         lights += ["none", "none"]
         if change := changes.get(row["label"]):
-            texts = (_number(change["fixed_ml"], 1, "ml"), _number(change["mapped_ml"], 1, "ml"))
-            rows.append((f"{row['name']}, volume", *texts, f"{change['percent']:+.1f} %"))
+            after = f"{_number(change['mapped_ml'], 1, 'ml')} ({change['percent']:+.1f} %)"
+            rows.append(("", f"{name}, volume", _number(change["fixed_ml"], 1, "ml"), after))
             lights.append("none")
     return rows, lights
 

@@ -62,6 +62,17 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     return Registration(found.transform, found.inverse, found.trace, found.provenance, metrics=facts)
 
 
+def evidence(inputs: Mapping[str, Any], options: Mapping[str, Any], end: Affine) -> list[tuple[RadiographPair, Camera]]:
+    """What a finished pose looks like on each X-ray, for a review, with the camera of the picture's pixels.
+
+    inputs, options: those of the registration. end: the pose that it found.
+    """
+    given = read_input(inputs, options["imaging"], options["start"].pose)
+    volume = attenuation(given.ct, options["imaging"].water)
+    cameras = [xray.camera.resized(_factor(xray)) for xray in given.xrays]
+    return [(_pair(xray, volume, given.start, end), camera) for xray, camera in zip(given.xrays, cameras)]
+
+
 def describe(registration: PoseRegistration, given: PoseInput) -> dict[str, Any]:
     """What `metrics.json` holds of a pose; lengths in mm, angles in degrees."""
     center = given.ct.center
@@ -126,10 +137,15 @@ def _mm(value: float) -> str:
 
 def _pair(xray: Radiograph, volume: Image, start: Affine, end: Affine) -> RadiographPair:
     """The X-ray and the CT's radiographs, averaged over pixels to a size for a picture."""
-    factor = max(1, math.ceil(max(xray.image.shape) / SHOWN))
+    factor = _factor(xray)
     camera = xray.camera.resized(factor)
     rows, columns = camera.size
     pool = torch.nn.AvgPool2d(factor)
     image, mask = (pool(t[None].float())[0, :rows, :columns] for t in (xray.image, xray.inside))
     before, after = (project(volume, pose.matrix, camera)[0, 0] for pose in (start, end))
     return RadiographPair(Path(xray.name).name, image, mask > 0.99, before, after)
+
+
+def _factor(xray: Radiograph) -> int:
+    """How many pixels of an X-ray become one of the picture."""
+    return max(1, math.ceil(max(xray.image.shape) / SHOWN))

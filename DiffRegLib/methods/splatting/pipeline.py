@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -104,6 +105,10 @@ def _run(
             meter.step("The first start agrees.", sum(steps[number:]))
             break
         best = max(best, attempt(start, *clouds, options, meter, landmarks), key=lambda a: a.agreement)
+    if best.agreement < THRESHOLDS.chance and landmarks is not None and options.landmark_weight:
+        meter.step("The points have no counterparts: their shape and the landmarks are registered.", 0)
+        guided = replace(options, search=False, coarse_sigmas=THRESHOLDS.guided_sigmas)
+        return attempt(replace(starts[0], affine=False), *clouds, guided, meter, landmarks)
     if best.agreement < THRESHOLDS.chance:
         meter.step("The points have no counterparts: their shape alone is registered.", fine)
         return first

@@ -37,6 +37,11 @@ class Thresholds:
         "share of the points beyond what counts as the end of a cloud",
         "choice: stray points that a cloud may have",
     )
+    guided_sigmas: tuple[float, ...] = threshold(
+        (20.0, 14.0, 10.0),
+        "mm, blur of the levels where shape and landmarks are all there is",
+        "lung_breathing p00, 110: of 14 schedules the one with the least error at other landmarks",
+    )
     searched_points: int = threshold(8000, "fixed points that vote for displacements", "memory: 8000 x 3375 windows")
     fit_stiffness: float = threshold(
         1.0, "weight of the bending energy where the grid is fitted to displacements found", "a mm of misfit, a unit"

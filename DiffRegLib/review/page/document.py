@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.resources
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from DiffRegLib import __version__
@@ -13,13 +13,25 @@ from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.review.assess import Review
 from DiffRegLib.review.page.case import case_section
 from DiffRegLib.review.page.html import cell, light, number, table, text
+from DiffRegLib.review.page.pose import pose_section
+from DiffRegLib.review.poses import PoseReview
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Nothing is loaded and nothing is sent: the browser itself sees to it."""
-COLUMNS = ("landmarks_mean", "landmarks_max", "dice", "surface", "folded", "determinant_p1", "inverse_mean")
+COLUMNS = (
+    "landmarks_mean",
+    "landmarks_max",
+    "dice",
+    "surface",
+    "folded",
+    "determinant_p1",
+    "inverse_mean",
+    "pose_point",
+    "pose_depth",
+)
 
 
-def write_report(reviews: Sequence[Review], path: str | Path, title: str = "") -> None:
+def write_report(reviews: Sequence[Review | PoseReview], path: str | Path, title: str = "") -> None:
     """Writes the reviews of one or more cases as one HTML file; raises RegistrationError if that cannot be done."""
     page = document(reviews, title or _title(reviews))
     try:
@@ -28,13 +40,13 @@ def write_report(reviews: Sequence[Review], path: str | Path, title: str = "") -
         raise RegistrationError(f"{path} cannot be written ({error.strerror}): choose another folder.") from None
 
 
-def document(reviews: Sequence[Review], title: str) -> str:
+def document(reviews: Sequence[Review | PoseReview], title: str) -> str:
     """The page as text."""
     if not reviews:
         raise RegistrationError("There is no case to report: name at least one result.")
     made = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     with one_thread():  # planes are small: threads would wait for each other longer than they work
-        cases = "".join(case_section(review, f"case{n}") for n, review in enumerate(reviews, 1))
+        cases = "".join(_section(review)(review, f"case{n}") for n, review in enumerate(reviews, 1))
     style, script = (importlib.resources.files(__package__).joinpath(n).read_text("utf-8") for n in _RESOURCES)
     return (
         "<!DOCTYPE html>\n"
@@ -49,14 +61,18 @@ def document(reviews: Sequence[Review], title: str) -> str:
     )
 
 
+def _section(review: Review | PoseReview) -> Callable[..., str]:
+    return pose_section if isinstance(review, PoseReview) else case_section
+
+
 _RESOURCES = ("style.css", "script.js")
 
 
-def _title(reviews: Sequence[Review]) -> str:
+def _title(reviews: Sequence[Review | PoseReview]) -> str:
     return f"Review of {reviews[0].case.name}" if len(reviews) == 1 else f"Review of {len(reviews)} registrations"
 
 
-def _index(reviews: Sequence[Review]) -> str:
+def _index(reviews: Sequence[Review | PoseReview]) -> str:
     """The list of cases with their lights; a press on a row opens the case."""
     keys = [key for key in COLUMNS if any(review.score(key) for review in reviews)]
     titles = {key: next(r.score(key).title for r in reviews if r.score(key)) for key in keys}

@@ -7,6 +7,7 @@ import math
 from DiffRegLib.review.assess import Review
 from DiffRegLib.review.limits import HIGHER_IS_BETTER, MEASURES, LimitOptions
 from DiffRegLib.review.page.html import cell, light, number, table, text
+from DiffRegLib.review.poses import PoseReview
 
 MOST_REGIONS = 50
 MEASURE_WORDS = {
@@ -20,7 +21,7 @@ MEASURE_WORDS = {
 }
 
 
-def scores(review: Review) -> str:
+def scores(review: Review | PoseReview) -> str:
     rows = [
         (
             cell(light(score.light), score.light),
