@@ -11,7 +11,7 @@ from DiffRegLib.points import PointCloud
 from DiffRegLib.review.metrics import target_registration_error
 
 QUICK = SplattingOptions(
-    search=False, coarse_iterations=40, fine_iterations=0, affine_iterations=0, coarse_stiffness=30.0
+    search=False, coarse_iterations=60, fine_iterations=0, affine_iterations=0, coarse_stiffness=300.0
 )
 WEIGHT = 0.5
 
@@ -22,14 +22,14 @@ def test_landmarks_pull_where_they_have_a_weight_and_measure_where_they_have_non
     fixed = torch.tensor([[40.0, 0, 0], [-40.0, 0, 0]], dtype=torch.float64)
     moving = fixed + torch.tensor([[0.0, 6, 0], [0.0, -6, 0]])
     errors = {}
-    for weight in (0.0, WEIGHT, 100.0):
+    for weight in (0.0, WEIGHT):
         options = dataclasses.replace(QUICK, landmark_weight=weight)
         result = register(cloud, cloud, options, landmarks=(fixed, moving))
         errors[weight] = float(target_registration_error(result.transform, fixed, moving).mean())
     plain = register(cloud, cloud, QUICK).transform(fixed)
     unweighted = register(cloud, cloud, QUICK, landmarks=(fixed, moving)).transform(fixed)
     assert torch.equal(plain, unweighted)
-    assert errors[0.0] > errors[WEIGHT] > errors[100.0] and errors[100.0] < 1.0
+    assert errors[0.0] == pytest.approx(6.0, abs=0.1) and errors[WEIGHT] < 0.6
 
 
 def test_ten_pairs_at_the_worst_landmarks_bring_the_others_a_third_nearer(shared_data, one_thread):
