@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from Testing.modules import ROOT
+from Testing.patience import patient
 
 DEMO = Path(__file__).parent / "modules/HostDemo/HostDemo.py"
 
@@ -159,7 +160,7 @@ def test_the_command_line_photographs_a_module(slicer, volume, tmp_path, scene):
     slicer.util.saveScene(str(tmp_path / "scene.mrb"), {})
     arguments = [DEMO.parent, *([tmp_path / "scene.mrb"] if scene else []), "--screenshot", tmp_path / "shot.png"]
     command = [sys.executable, "-m", "Testing.host", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patient(120))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "shot.png").stat().st_size > 20_000
 
@@ -169,13 +170,13 @@ def test_without_opengl_the_host_says_what_to_install():
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     environment["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkXOpenGLRenderWindow"  # which needs a screen
     command = [sys.executable, "-m", "Testing.host", str(DEMO), "--screenshot", "x.png"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=patient(120))
     assert done.returncode == 1 and "no usable OpenGL; on Linux install libegl1" in done.stderr
 
 
 def test_the_command_line_says_what_it_lacks(slicer, tmp_path):
     command = [sys.executable, "-m", "Testing.host", str(tmp_path / "Nothing.py"), "--screenshot", "x.png"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patient(120))
     assert done.returncode == 1 and "There is no file" in done.stderr
 
 

@@ -9,6 +9,7 @@ import pytest
 from Testing import install_tree
 from Testing.host import requirements
 from Testing.modules import MODULES, ROOT
+from Testing.patience import patient
 
 BARE = """
 import sys
@@ -105,5 +106,5 @@ def test_a_panel_works_without_the_packages_until_a_button_needs_them_and_asks(n
         pytest.skip(requirements.missing())
     inputs, settings, button = BEGINNINGS.get(name, PAIR)
     script = BARE.format(root=str(ROOT), module=str(MODULES[name]), inputs=inputs, settings=settings, button=button)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=patient(120))
     assert done.stdout.splitlines()[-2:] == ["", "['question'] []"], done.stdout + done.stderr
