@@ -71,10 +71,14 @@ def descend(
 
 
 class AffineProblem:
-    """x -> matrix (x) before a fixed placement in the moving frame; the state is an `Affine`, a step (3, 4)."""
+    """An affine map fixed -> moving; the state is an `Affine`, a step (3, 4).
 
-    def __init__(self, contrast: Contrast, landmarks: Landmarks | None) -> None:
-        self._contrast, self._landmarks = contrast, landmarks
+    It costs what its deviation from `start` would cost as a velocity field: a slab does not tell all of its entries.
+    """
+
+    def __init__(self, contrast: Contrast, start: Affine, stiffness: float, landmarks: Landmarks | None) -> None:
+        self._contrast, self._start, self._landmarks = contrast, start, landmarks
+        self._tension = stiffness * float((contrast.lattice.size * contrast.lattice.spacing).prod())
         self._points = contrast.lattice.grid(contrast.device).reshape(-1, 3)
         self._center = self._points.mean(0)
 
@@ -84,7 +88,7 @@ class AffineProblem:
         if self._landmarks is not None:
             pull, further = self._landmarks.pull(state, self._contrast.lattice)
             normal, energy = normal + further, energy + pull
-        return energy, 0.0, normal
+        return energy, 0.5 * self._tension * float((self._strain(state) ** 2).sum()), normal
 
     def solved(self, state: Affine, normal: Normal) -> tuple[Tensor, float]:
         arms = torch.cat((self._points - self._center, torch.ones_like(self._points[:, :1])), 1).double()
@@ -94,13 +98,21 @@ class AffineProblem:
         for (a, b), block in zip(ENTRIES, sums):
             full[a, b] = full[b, a] = block
         full = full.permute(0, 2, 1, 3).reshape(12, 12)
+        strained = torch.tensor([1.0, 1.0, 1.0, 0.0] * 3).to(full)
+        full = full + torch.diag(self._tension * strained)
+        right = (normal.vector.flatten(1).double() @ arms).view(3, 4)
+        right[:, :3] -= self._tension * self._strain(state).to(right)
         scale = full.diagonal().clamp(min=1e-12).sqrt()
         system = full / (scale[:, None] * scale) + THRESHOLDS.ridge * torch.eye(12).to(full)
-        right = (normal.vector.flatten(1).double() @ arms).flatten() / scale
+        right = right.flatten() / scale
         step = (torch.linalg.solve(system, right) / scale).view(3, 4)
         length = float((arms @ step.T).norm(dim=1).mean())
         step[:, 3] -= step[:, :3] @ self._center.double()
         return step.cpu(), length
+
+    def _strain(self, state: Affine) -> Tensor:
+        """(3, 3): by how much the state, in the frame of the start, is no translation."""
+        return (self._start.inverse().matrix @ state.matrix - torch.eye(4, dtype=torch.float64))[:3, :3]
 
     def moved(self, state: Affine, step: Tensor, part: float) -> Affine:
         matrix = torch.eye(4, dtype=torch.float64)

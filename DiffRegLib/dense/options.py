@@ -45,6 +45,6 @@ class DenseOptions:
 PRESETS: dict[str, DenseOptions] = {
     "automatic": DenseOptions(),
     "quick": DenseOptions(finest_iterations=0),
-    "between-patients": DenseOptions(stiffness=0.3),
+    "two-modalities": DenseOptions(similarity="mind"),
 }
 """Options for a purpose, by name; the first are the defaults."""

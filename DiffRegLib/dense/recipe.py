@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from DiffRegLib.dense.contrast import Contrast, Feature, Side
@@ -18,6 +19,7 @@ from DiffRegLib.dense.logarithm import separated
 from DiffRegLib.dense.options import DenseOptions
 from DiffRegLib.dense.splines import Splines
 from DiffRegLib.dense.thresholds import THRESHOLDS
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.ops.axes import filter_axes
@@ -78,7 +80,7 @@ def align(
     start: fixed -> moving; an affine is improved first, of another transform the flow goes on. masks: where the
     images count. landmarks: (N, 3) pairs in RAS mm, of the fixed and the moving side. Improves the affine, then the
     coefficients of a velocity field, level by level; where the images turn out to be of two kinds, self-similarity
-    stays to the end.
+    stays to the end. Raises `RegistrationError` where the images look less alike in the end than at the start.
     """
     sides = Side.of(fixed, masks[0]), Side.of(moving, masks[1])
     pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_error)
@@ -94,7 +96,7 @@ def align(
         contrast = Contrast(*sides, level.spacing, level.feature)
         watch = functools.partial(observe, level, number)
         if level.part == "affine":
-            problem = AffineProblem(contrast, pairs)
+            problem = AffineProblem(contrast, start, level.stiffness, pairs)
             placement = descend(problem, found.placement, level.iterations, level.spacing, watch)
             found = dataclasses.replace(found, placement=placement)
             continue
@@ -102,6 +104,7 @@ def align(
         problem = FlowProblem(contrast, found.splines, found.placement, level.stiffness, pairs)
         coefficients = descend(problem, found.coefficients, level.iterations, level.spacing, watch)
         found = dataclasses.replace(found, coefficients=coefficients, feature=level.feature)
+    _check_better(contrast, found, start)
     return found
 
 
@@ -109,8 +112,8 @@ def levels(finest: float, options: DenseOptions) -> tuple[Level, ...]:
     """The parts of the recipe. finest: voxel of the finest level in mm."""
     o, t, control = options, THRESHOLDS, options.control_spacing * finest
     coarse = [finest * 2**k for k in range(6, 1, -1) if 2**k <= o.coarsest]
-    affine = [Level("affine", "mind", s, o.affine_iterations) for s in coarse] if o.affine else []
     stiff, steps = o.stiffness * t.coarse_stiffness, o.coarse_iterations
+    affine = [Level("affine", "mind", s, o.affine_iterations, 0.0, stiff) for s in coarse if o.affine]
     deform = [Level("deformation", "mind", s, steps, max(control, t.coarse_control * s), stiff) for s in coarse]
     spacing, stiff = 2 * finest, o.stiffness * t.medium_stiffness
     medium = Level("deformation", "mind", spacing, steps, max(control, t.medium_control * spacing), stiff)
@@ -142,6 +145,18 @@ def _feature(sides: tuple[Side, Side], level: Level, found: Alignment) -> Featur
     difference = contrast.difference(found(contrast.lattice.grid(contrast.device).reshape(-1, 3)))
     alike = 1 - difference.mean_square / 2  # normalized values with correlation r differ by 2 (1 - r) in the mean
     return "lncc" if alike > THRESHOLDS.alike else "mind"
+
+
+def _check_better(contrast: Contrast, found: Alignment, start: Transform) -> None:
+    points = contrast.lattice.grid(contrast.device).reshape(-1, 3)
+    before, after = (contrast.difference(place(points)).mean_square for place in (start, found))
+    mirrored = float(torch.linalg.det(found.placement.matrix[:3, :3])) <= 0
+    if mirrored or after > before + THRESHOLDS.worse:
+        raise RegistrationError(
+            "No deformation makes these images look more alike than they do at the start: check that they show the "
+            "same region, or choose another {initialization}.",
+            option="initialization",
+        )
 
 
 def _refined(found: Alignment, finer: Splines) -> Alignment:

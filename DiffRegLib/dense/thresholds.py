@@ -52,6 +52,9 @@ class Thresholds:
         10.0, "stiffness of the coarse levels, in that of the details", "Testing/studies/dense.py; graduated convexity"
     )
     medium_stiffness: float = threshold(3.0, "stiffness of the level before the details, in theirs", "half way")
+    worse: float = threshold(
+        0.01, "growth of the mean squared residual that is no failure", "of normalized values, whose variance is 1"
+    )
     shortest: float = threshold(0.02, "mean step, in voxels of the level, below which a level ends", "1 % of the error")
     smallest_part: float = threshold(0.125, "part of a step below which no shorter one is tried", "three halvings")
     slack: float = threshold(1e-4, "relative growth of the energy that is put down to rounding", "float32 sums")
