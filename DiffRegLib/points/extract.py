@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
@@ -14,6 +15,7 @@ from DiffRegLib.points.lungs import AIR, lung_mask
 from DiffRegLib.points.options import CloudOptions
 from DiffRegLib.points.polydata import vertices
 from DiffRegLib.points.surfaces import cloud_from_surface
+from DiffRegLib.points.thick import cloud_from_lungs, is_thick
 from DiffRegLib.points.vessels import cloud_from_vessels
 
 SHARE_OF_AIR = 0.005
@@ -47,6 +49,14 @@ def cloud_of(
     )
 
 
+def options_of_pair(fixed: Any, moving: Any, options: CloudOptions) -> CloudOptions:
+    """The options for both sides: two CTs of which one has thick slices are both taken by lungs and larger vessels."""
+    scans = [x for x in (fixed, moving) if isinstance(x, Image) and x.data.is_floating_point()]
+    if options.feature != "auto" or len(scans) < 2 or not any(map(is_thick, scans)):
+        return options
+    return replace(options, feature="lungs")
+
+
 def _of_image(image: Image, options: CloudOptions, mask: Image | None, seed: int, name: str) -> PointCloud:
     labels = not image.data.is_floating_point()
     feature = options.feature if options.feature != "auto" else _feature_of(image, labels, name)
@@ -56,6 +66,10 @@ def _of_image(image: Image, options: CloudOptions, mask: Image | None, seed: int
         if labels:
             raise RegistrationError(f"{name} is a label map, which has no vessels to find: choose labels or surface.")
         return cloud_from_vessels(image, mask, options.points, seed, name)
+    if feature == "lungs":
+        if labels:
+            raise RegistrationError(f"{name} is a label map and shows no vessels: choose labels or surface.")
+        return cloud_from_lungs(image, mask, options.points, seed, name)
     if feature == "labels":
         return cloud_from_labels(image, options.points_per_label, seed, options.labels or None, name)
     whole = image.data.amax(0, keepdim=True) if labels else lung_mask(image, name).data

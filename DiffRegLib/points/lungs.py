@@ -37,6 +37,20 @@ def lung_mask(ct: Image, name: str = "the CT") -> Image:
     return Image((_upsampled(eroded(lungs, 1), ct) | border)[None].float(), ct.affine)
 
 
+def lungs_of(ct: Image, mask: Image | None, name: str = "the CT") -> Tensor:
+    """(D, H, W) bool: the lungs with their vessels, from a mask (anything above 0, on any grid) or found.
+
+    Raises `RegistrationError` that names the image where there is no lung or the mask is empty there.
+    """
+    if mask is None:
+        return lung_mask(ct, name).data[0] > 0
+    same = mask.shape == ct.shape and torch.allclose(mask.affine, ct.affine, atol=1e-3)
+    inside = (mask if same else mask.resample(ct, mode="nearest")).data[0] > 0
+    if not inside.any():
+        raise RegistrationError(f"The lung mask of {name} is empty where the CT is: give the mask of this CT.")
+    return closed_over_vessels(inside, ct)
+
+
 def closed_over_vessels(inside: Tensor, ct: Image) -> Tensor:
     """(D, H, W) bool: a lung mask on the grid of the CT, with the holes that a threshold leaves for vessels filled."""
     coarse = _coarse(inside.float(), ct) > 0.5

@@ -14,7 +14,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.points.cloud import FEWEST_POINTS, PointCloud
 from DiffRegLib.points.hessian import Differentiator
-from DiffRegLib.points.lungs import check_air, closed_over_vessels, lung_mask
+from DiffRegLib.points.lungs import check_air, lungs_of
 from DiffRegLib.points.ridges import center_line, tubeness
 from DiffRegLib.points.sampling import farthest_points
 
@@ -41,11 +41,7 @@ def cloud_from_vessels(
     lung or vessels.
     """
     check_air(ct, name)
-    if mask is None:
-        inside = lung_mask(ct, name).data[0] > 0
-    else:
-        inside = _given_mask(mask, ct, name)
-    ridges = find_ridges(ct, inside)
+    ridges = find_ridges(ct, lungs_of(ct, mask, name))
     long = torch.nonzero(_vessel_size(ridges.points) >= SHORTEST)[:, 0]
     if len(long) < FEWEST_POINTS:
         raise RegistrationError(f"No vessels were found in {name}: give a mask of the lungs, or surfaces instead.")
@@ -113,14 +109,6 @@ def _box(inside: Tensor, margin: np.ndarray) -> tuple[slice, ...]:
         filled = torch.nonzero(inside.movedim(axis, 0).flatten(1).any(dim=1))[:, 0]
         slices.append(slice(max(int(filled[0]) - pad, 0), min(int(filled[-1]) + pad + 1, inside.shape[axis])))
     return tuple(slices)
-
-
-def _given_mask(mask: Image, ct: Image, name: str) -> Tensor:
-    same = mask.shape == ct.shape and torch.allclose(mask.affine, ct.affine, atol=1e-3)
-    inside = (mask if same else mask.resample(ct, mode="nearest")).data[0] > 0
-    if not inside.any():
-        raise RegistrationError(f"The lung mask of {name} is empty where the CT is: give the mask of this CT.")
-    return closed_over_vessels(inside, ct)
 
 
 def _vessel_size(points: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.splatting.pipeline import register
-from DiffRegLib.points.extract import cloud_of
+from DiffRegLib.points.extract import cloud_of, options_of_pair
 
 if TYPE_CHECKING:
     from DiffRegLib.points import PointCloud
@@ -29,10 +29,11 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     if initial is not None or splatting.initialization not in PLACED:
         _check_overlap(inputs["fixed"], inputs["moving"], initial)
     images = splatting.finish and all(inputs[side].kind == "image" for side in SIDES)
+    extraction = options_of_pair(*(inputs[side].content for side in SIDES), options["clouds"])
     clouds = []
     for number, side in enumerate(SIDES):
         progress(CLOUDS * (0.1 + 0.45 * number), f"Finding the points of the {side} side.")
-        clouds.append(_cloud(inputs, side, options["clouds"], splatting.seed))
+        clouds.append(_cloud(inputs, side, extraction, splatting.seed))
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
     landmarks = [inputs.get(f"{side}_landmarks") for side in SIDES]
     registration = register(
