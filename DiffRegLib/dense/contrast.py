@@ -91,8 +91,10 @@ class Contrast:
         values, mask, self.lattice = fixed.at(spacing)
         moving_values, moving_mask, self._moving_lattice = moving.at(spacing)
         self._weight = torch.ones_like(values) if mask is None else mask
-        self._least = THRESHOLDS.least_variance_mind if feature == "mind" else THRESHOLDS.least_variance_lncc
-        if feature == "mind":
+        mind, t = feature == "mind", THRESHOLDS
+        self._least = t.least_variance_mind if mind else t.least_variance_lncc
+        self._freedom = t.freedom_mind if mind else t.freedom_lncc
+        if mind:
             self._fixed, carried = mind_ssc(values), mind_ssc(moving_values)
             self._weight = _eroded(self._weight)
             moving_mask = None if moving_mask is None else _eroded(moving_mask)
@@ -131,7 +133,7 @@ class Contrast:
         residual = fixed - warped
         squared = (residual**2).mean(0)
         seen = max(float((weight * self.textured).sum()), 1.0)
-        noise = Noise.of(squared, weight, seen, self._least)
+        noise = Noise.of(squared, weight, seen, self._least, self._freedom)
         volume = float((self._weight * self.textured).sum() * self.lattice.spacing.prod())
         mean_square = float((weight * squared).sum()) / seen
         return Difference(

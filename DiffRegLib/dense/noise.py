@@ -28,9 +28,9 @@ class Noise:
     energy: float
 
     @classmethod
-    def of(cls, squared: Tensor, weight: Tensor, seen: float, least: float) -> Noise:
-        """squared, weight: (D, H, W); seen: voxels over which e is averaged; least: scale that is not undercut."""
-        t = THRESHOLDS.freedom
+    def of(cls, squared: Tensor, weight: Tensor, seen: float, least: float, freedom: float) -> Noise:
+        """squared, weight: (D, H, W); seen: voxels over which e is averaged; least: scale not undercut; freedom: t."""
+        t = freedom
         scale = max(float((weight * squared).sum()) / seen, least)
         for _ in range(THRESHOLDS.scale_steps):
             robust = weight * ((t + 1) / (t + squared / scale))

@@ -27,8 +27,13 @@ class Thresholds:
     )
     least_variance_mind: float = threshold(1e-4, "residual variance that is not undercut", "equal images")
     least_variance_lncc: float = threshold(1e-3, "residual variance that is not undercut", "equal images")
-    freedom: float = threshold(
-        3.0, "degrees of freedom of the residuals: fewer trust outliers less", "Testing/studies/dense.py; gas, lesions"
+    freedom_mind: float = threshold(
+        3.0, "degrees of freedom of self-similarity's residuals: fewer trust outliers less", "Testing/studies/dense.py"
+    )
+    freedom_lncc: float = threshold(
+        25.0,
+        "the same for local correlation, whose outliers may be vessels not yet aligned as well as gas and lesions",
+        "Testing/studies/dense.py: vessels of the phantom and bubbles of abdomen_sibling_warp",
     )
     scale_steps: int = threshold(3, "fixed-point steps of the residuals' scale", "1 % of it")
     flat: float = threshold(
