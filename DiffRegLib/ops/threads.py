@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}  # by process and number of threads
+_cores: ContextVar[int | None] = ContextVar("cores", default=None)
 _kept: ContextVar[int | None] = ContextVar("kept", default=None)
 
 
@@ -32,6 +33,7 @@ def one_thread(kernels: bool = False) -> Iterator[None]:
     the wait for it takes ten times as long as the work.
     """
     before = torch.get_num_threads()
+    cores = _cores.set(_cores.get() or before)
     token = _kept.set(threads() if kernels else 1)
     torch.set_num_threads(1)
     try:
@@ -39,6 +41,7 @@ def one_thread(kernels: bool = False) -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         _kept.reset(token)
+        _cores.reset(cores)
 
 
 def spans(count: int, smallest: int) -> list[tuple[int, int]]:
@@ -63,6 +66,21 @@ def in_parallel(work: Callable[[Any], None], items: Iterable[Any]) -> None:
     finally:
         for future in futures:
             future.result()
+
+
+def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """The results of `work`, in the order of the items; each item on one thread, as many at once as there are cores.
+
+    For work of many small operations, each of which is too short to be shared: `one_thread` does not hold it back.
+    """
+    items = list(items)
+    count = min(_cores.get() or torch.get_num_threads(), len(items))
+    if count < 2:
+        return [work(item) for item in items]
+    key = (os.getpid(), -count)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(count, thread_name_prefix="diffreg-side")
+    return list(_pools[key].map(work, items))
 
 
 def _pool() -> ThreadPoolExecutor:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 FLAT = 2e-3  # of the range of values: a collimated region does not vary more
 SMALLEST = 0.01  # of the image: a smaller flat region is no collimator
 ROUND = 0.97  # of its convex hull, which the field of a collimator fills; the outline of a body does not
+SHAPED = 0.85  # the same where the hull is a rectangle or an ellipse, as blades leave: dark anatomy may touch its edge
+EXACT = 0.03  # by which the area of such a hull may differ from that of the figure
 BORDER = 0.01  # of the width: blurred by the edge of a blade, or dead in many detectors
 
 
@@ -49,4 +53,12 @@ def _convex_opening(rest: np.ndarray) -> np.ndarray | None:
         return None
     largest = parts == 1 + int(np.argmax(ndimage.sum_labels(rest, parts, range(1, count + 1))))
     hull = convex_hull_image(largest)
-    return hull if largest.sum() >= ROUND * hull.sum() else None
+    return hull if largest.sum() >= (SHAPED if _is_aperture(hull) else ROUND) * hull.sum() else None
+
+
+def _is_aperture(hull: np.ndarray) -> bool:
+    """Whether a region is a rectangle along the image's axes or an ellipse, smaller than the image."""
+    rows, columns = np.flatnonzero(hull.any(1)), np.flatnonzero(hull.any(0))
+    box = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
+    shapes = (1.0, math.pi / 4)
+    return box < hull.size and any(abs(hull.sum() / (share * box) - 1) < EXACT for share in shapes)

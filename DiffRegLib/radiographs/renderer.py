@@ -34,13 +34,21 @@ class Renderer:
         """Line integrals (B, rows, columns) of each camera."""
         return [self._batched(screen, poses.reshape(-1, 4, 4)) for screen in self._screens]
 
-    def with_jacobian(self, pose: Tensor, generators: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Line integrals (rows, columns) of each camera and their derivatives (6, rows, columns) to a motion.
+    def with_jacobian(self, poses: Tensor, generators: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Line integrals (B, rows, columns) of each camera and their derivatives (B, 6, rows, columns) to a motion.
 
-        generators: (6,4,4), see `motion.twists`. With A and B of `ops.projection`, a pixel p = first + column c + row r
-        and the source s change by ds and dp: dI = (A - B) ds + B dp.
+        generators: (6,4,4), or (B,6,4,4) for (B,4,4) poses, see `motion.twists`; without a B for one pose (4,4) alone.
+        With A and B of `ops.projection`, a pixel p = first + column c + row r and the source s change by ds and dp:
+        dI = (A - B) ds + B dp.
         """
-        return [self._linearized(screen, pose, generators) for screen in self._screens]
+        if poses.ndim == 3:
+            return [self._linearized(screen, poses, generators) for screen in self._screens]
+        parts = [self._linearized(screen, poses[None], generators[None]) for screen in self._screens]
+        return [(image[0], jacobian[0]) for image, jacobian in parts]
+
+    def seen_by(self, camera: Camera) -> Renderer:
+        """The same volume before one other camera."""
+        return Renderer(self.volume, (camera,), self.step)
 
     def _batched(self, screen: _Screen, poses: Tensor) -> Tensor:
         chunk = max(1, BATCH // len(screen.pixels))
@@ -51,13 +59,13 @@ class Renderer:
         frames = frames_of(poses, self.volume.affine, [screen.camera])
         return Rays(frames, screen.detector.expand(len(frames), -1), screen.pixels, screen.camera.size[1])
 
-    def _linearized(self, screen: _Screen, pose: Tensor, generators: Tensor) -> tuple[Tensor, Tensor]:
-        image, sums = project_with_sums(self._data, self._rays(screen, pose[None]), self.step)
-        rays = _frame_rates(pose, generators, self.volume.affine, screen.camera).to(image.dtype)  # (6,4,3)
-        near, far = sums[0, 0, :, :3] - sums[0, 0, :, 3:], sums[0, 0, :, 3:]
-        jacobian = rays[:, 0] @ near.T + rays[:, 1] @ far.T
-        jacobian += (rays[:, 2] @ far.T) * screen.column + (rays[:, 3] @ far.T) * screen.row
-        return screen.restored(image[0])[0], screen.restored(jacobian)
+    def _linearized(self, screen: _Screen, poses: Tensor, generators: Tensor) -> tuple[Tensor, Tensor]:
+        image, sums = project_with_sums(self._data, self._rays(screen, poses), self.step)
+        rays = _frame_rates(poses, generators, self.volume.affine, screen.camera).to(image.dtype)  # (B,6,4,3)
+        near, far = (sums[:, 0, :, :3] - sums[:, 0, :, 3:]).mT, sums[:, 0, :, 3:].mT  # (B,3,P)
+        jacobian = rays[:, :, 0] @ near + rays[:, :, 1] @ far
+        jacobian += (rays[:, :, 2] @ far) * screen.column + (rays[:, :, 3] @ far) * screen.row
+        return screen.restored(image[:, 0]), screen.restored(jacobian)
 
 
 class _Screen:
@@ -77,14 +85,14 @@ class _Screen:
         return self._scan.image(values)
 
 
-def _frame_rates(pose: Tensor, generators: Tensor, affine: Tensor, camera: Camera) -> Tensor:
-    """Derivatives (6,4,3) of source, first pixel, column step and row step in voxels to a motion exp(G) pose.
+def _frame_rates(poses: Tensor, generators: Tensor, affine: Tensor, camera: Camera) -> Tensor:
+    """Derivatives (B,6,4,3) of source, first pixel, column step and row step in voxels to motions exp(G) pose.
 
     The volume moves, so that in its voxels the rays move by the inverse: d inv(exp(G) M) = -inv(M) G.
     """
-    device = pose.device
+    device = poses.device
     here = torch.eye(4, dtype=torch.float64, device=device)
     at_camera = frames_of(here, here, [camera])[0]  # (4,3): in the world of the cameras
     homogeneous = torch.cat([at_camera, torch.tensor([[1.0], [1.0], [0.0], [0.0]], dtype=torch.float64).to(device)], 1)
-    to_voxel = torch.linalg.inv(pose @ affine.to(device, torch.float64))
-    return -(to_voxel @ generators @ homogeneous.T)[:, :3].transpose(1, 2)
+    to_voxel = torch.linalg.inv(poses @ affine.to(device, torch.float64))[:, None]
+    return -(to_voxel @ generators @ homogeneous.T)[:, :, :3].mT

@@ -71,10 +71,10 @@ def register(
 def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:
     pose = found.best.pose
     uncertain = uncertainty(found.problem, pose, found.spread, foreign=found.appearance == "different")
-    verdict, reason = judge(found.appearance, found.best.score, found.runner_up, uncertain, watch.expired)
+    judged = judge(found.best.score, found.standing, uncertain, watch.expired)
     change = pose @ torch.linalg.inv(start)
     shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()
-    watch.report(1.0, f"The pose is {verdict}.", pose)
+    watch.report(1.0, f"The pose is {judged.verdict}.", pose)
     return PoseRegistration(
         pose=Affine(pose.cpu()),
         start=Affine(start.cpu()),
@@ -84,8 +84,10 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
         similarity=found.best.score,
         appearance=found.appearance,
         polarity=_in_words(scene.signs(found.best.polarity)),
-        verdict=verdict,
-        reason=reason,
+        verdict=judged.verdict,
+        reason=judged.reason,
+        remedy=judged.remedy,
+        standing=found.standing,
         trace=tuple(watch.rows),
         provenance=_provenance(scene, watch, ct),
     )

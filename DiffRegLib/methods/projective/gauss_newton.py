@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from DiffRegLib.methods.projective.level import Level
 from DiffRegLib.methods.projective.match import Match, Residual
 from DiffRegLib.methods.projective.motion import moved, twists
 from DiffRegLib.radiographs.renderer import Renderer
@@ -24,12 +25,12 @@ Listener = Callable[[int, float, float, Tensor], None]
 class Problem:
     """What is rendered and compared at one level.
 
-    renderer, soft: of the whole volume and of its soft tissue alone; matches: one a camera; center: (3,) of the volume
-    in its own world, RAS mm.
+    renderer: of the volume; level: with what is known of its rays; matches: one a camera; center: (3,) of the volume in
+    its own world, RAS mm.
     """
 
     renderer: Renderer
-    soft: Renderer
+    level: Level
     matches: tuple[Match, ...]
     center: Tensor
 
@@ -44,8 +45,10 @@ class Problem:
 
     def focus(self, pose: Tensor) -> None:
         """Lets every match choose the pixels that count at this pose."""
-        for match, image, soft in zip(self.matches, self.renderer.images(pose), self.soft.images(pose)):
-            match.focus(image[0], soft[0])
+        images = self.renderer.images(pose)
+        parts = zip(self.matches, images, self.level.soft.images(pose), self.level.known(pose[None], images))
+        for match, image, soft, known in parts:
+            match.focus(image[0], soft[0], known[0])
 
     def scores(self, poses: Tensor) -> Tensor:
         """Mean correlation (B,) over the cameras, 1 is best."""

@@ -42,8 +42,8 @@ class Match:
     polarity: 1 where what absorbs more is brighter in the radiograph, -1 where it is darker.
     pixels: standard deviation of a neighborhood.
     outlier: difference from which a pixel counts less, in local standard deviations.
-    thin: for radiographs that do not show line integrals of the CT; `focus` leaves out rays whose line integral is
-        below this part of the median, and weights down soft tissue; 0 lets all pixels count.
+    foreign: the radiograph does not show line integrals of the CT alone; `focus` then weights pixels.
+    thin: part of the median line integral below which a ray is left out then.
     ranks: whether local-ncc takes the rank of each pixel in place of its value: no grey scale is too steep then.
     """
 
@@ -54,27 +54,29 @@ class Match:
         polarity: float = 1.0,
         pixels: float = 2.5,
         outlier: float = 0.7,
+        foreign: bool = False,
         thin: float = 0.0,
         ranks: bool = False,
     ) -> None:
         self.view, self.kind, self.polarity = view, kind, polarity
-        self.thin, self.outlier, self.ranks = thin, outlier, ranks
+        self.foreign, self.thin, self.outlier, self.ranks = foreign, thin, outlier, ranks
         self._sigma = pixels
         self._aim(view.mask)
 
-    def focus(self, image: Tensor, soft: Tensor) -> None:
-        """Decides, for a pose at which the CT and its soft tissue alone look like this, which pixels count from now on.
+    def focus(self, image: Tensor, soft: Tensor, known: Tensor) -> None:
+        """Decides, for a pose at which the CT and its soft tissue alone look like this, how much each pixel counts.
 
-        Not where the CT covers too little of the rays: beyond the end of the scan the radiograph shows a body that the
-        CT does not have, and where the body itself ends its grey scale is far from the line integral. And only as much
-        as the structure in a neighborhood is that of bone, in variance: soft tissue and gas move, bone does not.
+        known: (rows, columns), what the CT knows of each ray. Where rays are thin, the body itself ends: its grey scale
+        is far from the line integral there. And pixels count as the structure in a neighborhood is that of bone, in
+        variance: soft tissue and gas move, bone does not.
         """
-        if not self.thin or self.local is None:
+        if not self.foreign or self.local is None:
             return
         seen = image[self.view.mask]
         dense = self.view.mask & (image > self.thin * seen[seen > 0.05 * seen.max()].median())
-        if dense.sum() > 0.1 * self.view.mask.sum():
-            self._aim(dense)
+        dense = dense if dense.sum() > 0.1 * self.view.mask.sum() else self.view.mask
+        if (dense * known).sum() > 0.02 * self.view.mask.sum():
+            self._aim(dense * known)
         rigid, moving = self.local.deviation(torch.stack([image - soft, soft])) ** 2
         share = rigid / (rigid + moving + 1e-12) * self.mask
         if share.sum() > 0.01 * self.mask.sum():
@@ -125,7 +127,7 @@ class Match:
         image = self.view.image * self.polarity
         if self.kind == "local-ncc":
             self.local = LocalNormalization(mask, self._sigma, FLOOR)
-            even = equalized(image, mask) if self.ranks else image
+            even = equalized(image, self.view.mask) if self.ranks else image
             self._targets, masks = [self.local(even[None])[0].flatten()], [mask]
         elif self.kind == "gradient-ncc":
             inside = -torch.nn.functional.max_pool2d(-mask[None].float(), 3, 1)[0]

@@ -82,7 +82,7 @@ class PoseOptions:
     tolerance: float = option(
         1e-6, "descent ends a level when the standard deviation of its last 10 losses is below this", low=0.0, high=1.0
     )
-    starts: int = option(500, "random poses in each round of the search", low=8, high=100000)
+    starts: int = option(300, "random poses in each round of the search", low=8, high=100000)
     refined: int = option(8, "best poses of each round that are refined at the coarsest level", low=1, high=1000)
     rounds: int = option(8, "largest number of rounds of the search", low=1, high=1000)
     search_level: int = option(32, "width of the detector in the search", "pixels", 8, 512)
@@ -101,7 +101,7 @@ class PoseOptions:
         2.0, "local-ncc: difference, in local standard deviations, from which a pixel counts less", low=0.01, high=1e6
     )
     thin: float = option(
-        0.75,
+        0.4,
         "appearance different: rays that the CT attenuates less than this part of the median are left out",
         low=0.0,
         high=1.0,

@@ -15,19 +15,27 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.crowd import Crowd
 from DiffRegLib.methods.projective.descent import descend
 from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
 from DiffRegLib.methods.projective.learned import Guide, descend_images
 from DiffRegLib.methods.projective.match import Kind
 from DiffRegLib.methods.projective.motion import moved, step_between
+from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, Places, find_places
+from DiffRegLib.methods.projective.places import WIDE as COARSE
+from DiffRegLib.methods.projective.places import refined as climb
+from DiffRegLib.methods.projective.result import Standing
+from DiffRegLib.methods.projective.rivals import ELSEWHERE, standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
+from DiffRegLib.ops.threads import side_by_side
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
-BELIEVED = 0.5  # local correlation at the last stage of the search that no wrong pose was seen to reach
-ELSEWHERE = 15.0  # mm; a pose that is further from the result is another answer
+BELIEVED = 0.12  # evidence at the last stage of the search below which another round is worth its time
+LEAD = 0.7  # of the best evidence; where the best pose elsewhere has less, no further round is needed
+FINALISTS, CLOSE = 2, 0.85  # candidates that are refined to the end, with at least this part of the best evidence
 SIGNS = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}
 FEW = 3  # views up to which each may have a polarity of its own
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
@@ -37,15 +45,15 @@ WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages
 class Estimate:
     """The best candidate with the problem in which it is the optimum.
 
-    runner_up: correlation of the best pose elsewhere in the search, as a fraction of that of the best.
     spread: (6,) step by which the pose differs between two readings of the grey scale.
+    standing: of the pose among its rivals, None where images and CT show the same.
     """
 
     best: Candidate
     problem: Problem
     appearance: str
-    runner_up: float
     spread: Tensor
+    standing: Standing | None = None
 
 
 def estimate(scene: Scene, start: Tensor, watch: Watch, guide: Guide | None = None) -> Estimate:
@@ -77,32 +85,65 @@ def _guided(scene: Scene, start: Tensor, watch: Watch, guide: Guide) -> Estimate
         same = replace(_judged(scene, pose, sign, "ncc"), appearance="same")
         if options.appearance == "same" or _explained(same):
             return same
-    return _judged(scene, pose, sign, "local-ncc")
+    found = _judged(scene, pose, sign, "local-ncc")
+    return replace(found, standing=standing(scene, found.best, start, Places([], start[None])))
 
 
 def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     options = scene.options
-    first = Stage(scene.search_level, WIDE, options.refined, 0.0, options.iterations)
-    second = Stage(scene.levels[0], NARROW, 1, 0.0, options.iterations)
-    recipe = Recipe("ncc", (first, second), SAME, ranked=False)
+    first = Stage(scene.search_level, WIDE, options.refined, options.iterations)
+    second = Stage(scene.levels[0], NARROW, 1, options.iterations)
+    recipe = Recipe("ncc", (first, second), SAME)
     found = _candidates(scene, start, recipe, watch)
     return replace(_finished(scene, found[0], "ncc", watch), appearance="same")
 
 
 def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
-    options = scene.options
-    stages = [Stage(scene.search_level, WIDE, 2 * options.refined + 2, 0.0)]
-    keep = options.refined
-    for width in scene.levels[:2]:
-        stages.append(Stage(width, NARROW, keep, options.thin))
-        keep = max(1, keep // 3)
-    recipe = Recipe("local-ncc", tuple(stages), BELIEVED, ranked=True)
-    found = _candidates(scene, start, recipe, watch)
-    done = _finished(scene, found[0], "local-ncc", watch)
-    if options.optimizer == "gauss-newton" and options.similarity == "auto" and not watch.expired:
-        done = _read_twice(scene, done, watch)
-    rivals = [c.score for c in found[1:] if distance(c.pose, done.best.pose, scene.center) > ELSEWHERE]
-    return replace(done, runner_up=max(rivals, default=0.0) / max(found[0].score, 1e-3))
+    """Search over the whole field, then the best few to the end, and the better of them against its rivals."""
+    places = _places(scene, start, watch)
+    close = [c for c in places.found if c.score > CLOSE * places.found[0].score]
+    finalists = close[: FINALISTS if scene.options.search else 1]
+    if scene.options.optimizer == "gauss-newton" and scene.options.similarity == "auto":
+        ends = side_by_side(lambda c: _ended(scene, c, watch), finalists)
+    else:
+        ends = [_finished(scene, finalists[0], "local-ncc", watch)]
+    judge = Crowd(scene.level(scene.levels[-1], True), scene.center, FINE, scene.options.outlier)
+
+    def evidence(end: Estimate) -> float:
+        signs = torch.tensor([scene.signs(end.best.polarity)])
+        return float(judge.agreement(end.best.pose[None]).of(signs))
+
+    best = max(ends, key=evidence)
+    watch.report(0.95, "Comparing the pose with its rivals.", best.best.pose)
+    return replace(best, standing=standing(scene, best.best, start, places))
+
+
+def _places(scene: Scene, start: Tensor, watch: Watch) -> Places:
+    """Where the search has been, or what lies uphill of the start."""
+    if scene.options.search:
+        return find_places(scene, start, watch, lambda found: _leads(found, scene.center))
+    options, center = scene.options, scene.center
+    coarse = Crowd(scene.level(scene.search_level, True), center, COARSE, options.outlier)
+    fine = Crowd(scene.level(scene.levels[0], True), center, FINE, options.outlier)
+    found = [Candidate(start, 0.0, scene.signs(sign)) for sign in _polarities(scene)]
+    if options.optimizer == "gauss-newton":
+        found = climb(fine, found + climb(coarse, found, STEPS), MORE)
+    else:
+        found = climb(fine, found, 0)
+    found = sorted(found, key=lambda c: -c.score)
+    watch.report(0.3, "Refining from the start.", found[0].pose)
+    return Places(found, start[None])
+
+
+def _leads(found: list[Candidate], center: Tensor) -> bool:
+    """Whether the best candidate has left every one elsewhere so far behind that no further round is needed."""
+    others = [c.score for c in found if distance(c.pose, found[0].pose, center) > ELSEWHERE]
+    return found[0].score > BELIEVED and max(others, default=0.0) < LEAD * found[0].score
+
+
+def _ended(scene: Scene, candidate: Candidate, watch: Watch) -> Estimate:
+    done = _finished(scene, candidate, "local-ncc", watch)
+    return done if watch.expired else _read_twice(scene, done, watch)
 
 
 def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
@@ -112,7 +153,7 @@ def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
     difference is a part of the uncertainty.
     """
     width, best = scene.levels[-1], first.best
-    problem = scene.problem(width, "local-ncc", best.polarity, thin=scene.options.thin, ranks=False)
+    problem = scene.problem(width, "local-ncc", best.polarity, foreign=True, ranks=False)
     problem.focus(best.pose)
     other = _optimized(problem, best.pose, scene, "local-ncc", width, watch)
     generators = first.problem.generators(best.pose)
@@ -147,10 +188,11 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
     options = scene.options
     chosen = kind if options.similarity == "auto" else options.similarity
     matched = "ncc" if chosen == "patch-ncc" else chosen
-    pose, total = candidate.pose, len(scene.levels)
-    for number, width in enumerate(scene.levels):
+    levels = scene.levels[-1:] if chosen == "local-ncc" and len(scene.levels) > 1 else scene.levels
+    pose, total = candidate.pose, len(levels)
+    for number, width in enumerate(levels):
         for pixels in _neighborhoods(scene, matched, width):
-            problem = scene.problem(width, matched, candidate.polarity, pixels, _thin(scene, kind))
+            problem = scene.problem(width, matched, candidate.polarity, pixels, foreign=kind == "local-ncc")
             problem.focus(pose)
             pose = _optimized(problem, pose, scene, chosen, width, watch)
         watch.report(0.7 + 0.25 * (number + 1) / total, f"Refined at {width} pixels.", pose)
@@ -159,11 +201,11 @@ def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> E
 
 def _judged(scene: Scene, pose: Tensor, polarity: float | tuple[float, ...], kind: Kind) -> Estimate:
     """What the images say of a pose (4,4) at the finest level."""
-    problem = scene.problem(scene.levels[-1], kind, polarity, thin=_thin(scene, kind))
+    problem = scene.problem(scene.levels[-1], kind, polarity, foreign=kind == "local-ncc")
     problem.focus(pose)
     score = float(problem.scores(pose))
     still = torch.zeros(6, dtype=torch.float64, device=pose.device)
-    return Estimate(Candidate(pose, score, polarity), problem, "different", 0.0, still)
+    return Estimate(Candidate(pose, score, polarity), problem, "different", still)
 
 
 def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:
@@ -171,10 +213,6 @@ def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:
     if kind != "local-ncc":
         return [0.0]
     return [NARROW, 0.0] if width == scene.levels[-1] else [NARROW]
-
-
-def _thin(scene: Scene, kind: Kind) -> float:
-    return scene.options.thin if kind == "local-ncc" else 0.0
 
 
 def _optimized(problem: Problem, pose: Tensor, scene: Scene, similarity: str, width: int, watch: Watch) -> Tensor:

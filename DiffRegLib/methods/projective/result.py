@@ -31,6 +31,26 @@ class Uncertainty:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Evidence (see `crowd`) of the result and of its rivals at one level, with what it comes from.
+
+    correlation: of the neighborhoods; known: the part of the field, both means over the views.
+    start, elsewhere, opposite, oriented: evidence of the rivals, 0 where there is none; away: mm from the result to the
+        one elsewhere; orientation: the words for the best other orientation.
+    """
+
+    evidence: float
+    correlation: float
+    known: float
+    start: float
+    elsewhere: float
+    away: float
+    opposite: float
+    oriented: float
+    orientation: str
+
+
+@dataclass(frozen=True)
 class PoseRegistration:
     """`pose` places the CT in the world of the cameras: X_camera_world = pose(X_ct), RAS mm.
 
@@ -38,6 +58,8 @@ class PoseRegistration:
     volume's center, angle and shift of the center. similarity: correlation of what was compared, 1 is best.
     appearance, polarity: how the radiographs were found to relate to the CT, see the options; where the views differ in
         polarity, a word for each.
+    remedy: what a person can do next where the verdict is not "converged".
+    standing: evidence of the pose and of its rivals, None where radiographs and CT show the same.
     verdict: "failed" where no pose explains the radiographs, "doubtful" where `reason` says why, else "converged".
     """
 
@@ -51,6 +73,8 @@ class PoseRegistration:
     polarity: str
     verdict: Verdict
     reason: str
+    remedy: str
+    standing: Standing | None
     trace: tuple[TraceRow, ...]
     provenance: Provenance
 

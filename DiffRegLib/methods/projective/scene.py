@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import copy
+from functools import cached_property
 
 import torch
 
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.gauss_newton import Problem
+from DiffRegLib.methods.projective.level import UNKNOWN, Level
 from DiffRegLib.methods.projective.match import Kind, Match
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.views import View
 from DiffRegLib.radiographs.attenuation import WATER
+from DiffRegLib.radiographs.continuation import Continuation, continued
 from DiffRegLib.radiographs.projection import default_step
 from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
 FINER = 2.0  # times the default step's samples; fine structure shows the samples as ripples along the depth
-
-
-class Level(NamedTuple):
-    """Radiographs of one size with renderers of the volume, of the same with a finer step, and of its soft tissue."""
-
-    views: tuple[View, ...]
-    renderer: Renderer
-    exact: Renderer
-    soft: Renderer
 
 
 class Scene:
@@ -35,21 +29,46 @@ class Scene:
         self.volume, self.views, self.options = volume, views, options
         self.center = volume.center.double().to(volume.device)
         self.widest = max(max(view.image.shape) for view in views)
-        self._soft = Image(volume.data.clamp(max=WATER * (1 + options.bone / 1000)), volume.affine)
-        self._levels: dict[int, Level] = {}
+        self._levels: dict[tuple[int, bool], Level] = {}
 
-    def level(self, width: int) -> Level:
-        """What is needed to render and compare with detectors of at most `width` pixels, and voxels to match."""
-        if width not in self._levels:
-            views = tuple(view.shrunk(width) for view in self.views)
-            cameras = [view.camera for view in views]
-            widest = COARSE * min(abs(pixel_at(camera, self.center)) for camera in cameras)
-            volume, soft = pooled(self.volume, widest), pooled(self._soft, widest)
-            fine = default_step(volume.affine) / FINER
-            self._levels[width] = Level(
-                views, Renderer(volume, cameras), Renderer(volume, cameras, fine), Renderer(soft, cameras)
-            )
-        return self._levels[width]
+    @cached_property
+    def continuation(self) -> Continuation:
+        """The volume with the body going on beyond its cut faces, no finer than the finest level needs it."""
+        return continued(pooled(self.volume, self._voxel(self.levels[-1])))
+
+    def level(self, width: int, foreign: bool = False) -> Level:
+        """What is needed to render and compare with detectors of at most `width` pixels, and voxels to match.
+
+        foreign: the radiographs show more than this CT, so that the body goes on beyond its cut faces.
+        """
+        key = (width, foreign)
+        if key not in self._levels:
+            self._levels[key] = self._made(width, self.continuation if foreign else Continuation.none(self.volume))
+        return self._levels[key]
+
+    def seeing(self, views: tuple[View, ...]) -> Scene:
+        """The same volume with other images of the same cameras; what was rendered from is shared."""
+        other = copy.copy(self)
+        other.views, other._levels = views, {}
+        for (width, foreign), level in self._levels.items():
+            other._levels[(width, foreign)] = level._replace(views=tuple(view.shrunk(width) for view in views))
+        return other
+
+    def _made(self, width: int, shown: Continuation) -> Level:
+        views, widest = tuple(view.shrunk(width) for view in self.views), self._voxel(width)
+        cameras = [view.camera for view in views]
+        volume = pooled(shown.volume, widest)
+        soft = pooled(
+            Image(shown.volume.data.clamp(max=WATER * (1 + self.options.bone / 1000)), shown.volume.affine), widest
+        )
+        beyond = None if shown.whole else Renderer(pooled(shown.beyond, UNKNOWN), cameras)
+        exact = Renderer(volume, cameras, default_step(volume.affine) / FINER)
+        return Level(views, Renderer(volume, cameras), exact, Renderer(soft, cameras), beyond)
+
+    def _voxel(self, width: int) -> float:
+        """How wide a voxel may be, mm, for detectors of at most `width` pixels."""
+        cameras = [view.shrunk(width).camera for view in self.views]
+        return COARSE * min(abs(pixel_at(camera, self.center)) for camera in cameras)
 
     def problem(
         self,
@@ -57,21 +76,22 @@ class Scene:
         kind: Kind,
         polarity: float | tuple[float, ...] = 1.0,
         pixels: float = 0.0,
-        thin: float = 0.0,
+        foreign: bool = False,
         ranks: bool | None = None,
     ) -> Problem:
         """A comparison at one level, see `Match`.
 
-        pixels: by default those of the options; ranks: by default where the radiographs do not show line integrals.
+        pixels: by default those of the options; foreign: the radiographs show more than line integrals of the CT;
+        ranks: by default then.
         """
-        ranks = thin > 0 if ranks is None else ranks
-        level = self.level(width)
+        ranks, thin = foreign if ranks is None else ranks, self.options.thin
+        level = self.level(width, foreign)
         matches = tuple(
-            Match(view, kind, sign, pixels or self.fine(view), self.options.outlier, thin, ranks)
+            Match(view, kind, sign, pixels or self.fine(view), self.options.outlier, foreign, thin, ranks)
             for view, sign in zip(level.views, self.signs(polarity))
         )
         exact = kind == "local-ncc" and width == self.levels[-1] and not pixels
-        return Problem(level.exact if exact else level.renderer, level.soft, matches, self.center)
+        return Problem(level.exact if exact else level.renderer, level, matches, self.center)
 
     def signs(self, polarity: float | tuple[float, ...]) -> tuple[float, ...]:
         """The polarity of each view, where one may stand for all."""
@@ -80,6 +100,11 @@ class Scene:
     def fine(self, view: View) -> float:
         """Standard deviation in pixels of the smallest neighborhoods."""
         return max(1.0, self.options.window * max(view.image.shape))
+
+    def magnification(self, view: int) -> float:
+        """How many mm the shadow moves on the detector of a view when the volume moves by one."""
+        camera = self.views[view].camera
+        return min(map(abs, camera.spacing)) / abs(pixel_at(camera, self.center))
 
     @property
     def levels(self) -> tuple[int, ...]:

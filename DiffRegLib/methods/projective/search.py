@@ -33,12 +33,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Stage:
-    """A level of refinement: width in pixels, neighborhood in pixels, candidates that enter, thin rays left out."""
+    """A level of refinement: width in pixels, neighborhood in pixels, candidates that enter."""
 
     width: int
     pixels: float
     keep: int
-    thin: float
     steps: int = 8
 
 
@@ -49,7 +48,6 @@ class Recipe:
     kind: Kind
     stages: tuple[Stage, ...]
     believed: float
-    ranked: bool  # whether rank correlation takes part in the choice from the random poses
 
 
 def search(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Candidate]:
@@ -78,31 +76,23 @@ def search(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Ca
 
 
 def refined(scene: Scene, candidate: Candidate, kind: Kind, stage: Stage) -> Candidate:
-    """Gauss-Newton at one stage, then once more on the rays that the CT covers at the pose found."""
-    problem = scene.problem(stage.width, kind, candidate.polarity, stage.pixels, stage.thin)
+    """Gauss-Newton at one stage."""
+    problem = scene.problem(stage.width, kind, candidate.polarity, stage.pixels)
     pose = gauss_newton(problem, candidate.pose, stage.steps, 0.05).pose
-    if stage.thin:
-        problem.focus(pose)
-        pose = gauss_newton(problem, pose, stage.steps, 0.05).pose
-        problem.focus(pose)
     return Candidate(pose, float(problem.scores(pose)), candidate.polarity)
 
 
-def best_apart(candidates: list[Candidate], center: Tensor) -> list[Candidate]:
-    """Best first, without those that lie near a better one."""
+def best_apart(
+    candidates: list[Candidate], center: Tensor, apart: float = APART, limit: int | None = None
+) -> list[Candidate]:
+    """Best first, without those that lie within `apart` mm of a better one; at most `limit`."""
     kept: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda c: -c.score):
-        if all(distance(candidate.pose, other.pose, center) > APART for other in kept):
+        if limit is not None and len(kept) == limit:
+            break
+        if all(distance(candidate.pose, other.pose, center) > apart for other in kept):
             kept.append(candidate)
     return kept
-
-
-def rank_correlation(images: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Spearman's (B,) of images (B,H,W) with one (H,W) inside a mask: no monotone grey scale changes it."""
-    first = images[:, mask].argsort(1).argsort(1).float()
-    second = target[mask].argsort().argsort().float()
-    first, second = first - first.mean(1, keepdim=True), second - second.mean()
-    return first @ second / (first.norm(dim=1) * second.norm() + 1e-12)
 
 
 def _drawn(scene: Scene, start: Tensor, count: int, spread: float, generator: torch.Generator) -> Tensor:
@@ -125,17 +115,13 @@ def _promising(scene: Scene, poses: Tensor, recipe: Recipe, count: int) -> list[
     stage = recipe.stages[0]
     problem = scene.problem(stage.width, recipe.kind, 1.0, stage.pixels)
     rendered = problem.renderer.images(poses)
-    lists = [torch.stack([match.scores(images) for match, images in zip(problem.matches, rendered)])]
-    if recipe.ranked:
-        pairs = zip(problem.matches, rendered)
-        lists.append(torch.stack([rank_correlation(im, m.view.image, m.view.mask) for m, im in pairs]))
+    scores = torch.stack([match.scores(images) for match, images in zip(problem.matches, rendered)])
     wanted = {"auto": None, "positive": 1.0, "negative": -1.0}[scene.options.polarity]
     chosen: dict[tuple[int, tuple[float, ...]], Candidate] = {}
-    for scores in lists:  # (views, poses)
-        merit = (scores.abs() if wanted is None else scores * wanted).mean(0)
-        for k in {0, *merit.argsort(descending=True)[:count].tolist()}:  # and the start, or the mean of all poses
-            polarity = tuple(wanted or math.copysign(1.0, score) for score in scores[:, k].tolist())
-            chosen[(k, polarity)] = Candidate(poses[k], float(merit[k]), polarity)
+    merit = (scores.abs() if wanted is None else scores * wanted).mean(0)
+    for k in {0, *merit.argsort(descending=True)[:count].tolist()}:  # and the start, or the mean of all poses
+        polarity = tuple(wanted or math.copysign(1.0, score) for score in scores[:, k].tolist())
+        chosen[(k, polarity)] = Candidate(poses[k], float(merit[k]), polarity)
     return list(chosen.values())
 
 

@@ -1,0 +1,78 @@
+"""What else could explain the radiographs: the pose found against its rivals, all by one measure.
+
+The rivals are the start, the best pose elsewhere, the best of the other polarity, and X-rays that were stored mirrored
+or turned: nearly symmetric anatomy makes a wrong pose look right until the mirror image is tried and looks better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.projective.crowd import Crowd
+from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE, Places, climbed, refined
+from DiffRegLib.methods.projective.result import Standing
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.search import Candidate, distance
+from DiffRegLib.methods.projective.shifts import Seen, Shifts
+from DiffRegLib.ops.threads import side_by_side
+
+ELSEWHERE = 50.0  # mm; a pose that is further from the result is another answer, a nearer one may be the same hill
+TRIED, CLIMBED = 40, 8  # poses of the first round from which each other orientation is tried, and that are refined
+MARGIN = 120.0  # mm on the detector
+ORIENTATIONS = {
+    "mirrored left to right": (0, True),
+    "mirrored top to bottom": (2, True),
+    "turned by 180 degrees": (2, False),
+    "turned by 90 degrees": (1, False),
+    "turned by -90 degrees": (3, False),
+    "mirrored and turned by 90 degrees": (1, True),
+    "mirrored and turned by -90 degrees": (3, True),
+}
+"""Quarter turns of the image after it was, or was not, mirrored left to right."""
+
+
+def standing(scene: Scene, best: Candidate, start: Tensor, places: Places) -> Standing:
+    """Compares a result with its rivals at the first level after the search."""
+    fine = Crowd(scene.level(scene.levels[0], True), scene.center, FINE, scene.options.outlier)
+    agreement = fine.agreement(torch.stack([best.pose, start]))
+    signs = agreement.correlation.new_tensor([best.polarity, best.polarity])
+    evidence, at_start = agreement.of(signs).tolist()
+    others = [(c, distance(c.pose, best.pose, scene.center)) for c in places.found]
+    elsewhere = max(((c.score, mm) for c, mm in others if mm > ELSEWHERE), default=(0.0, 0.0))
+    opposite = max((c.score for c, _ in others if c.polarity != best.polarity), default=0.0)
+    oriented, words = max(_oriented(scene, best, places), default=(0.0, ""))
+    correlation = float((agreement.correlation[0] * signs[0]).mean())
+    known = float(agreement.known[0].mean())
+    return Standing(evidence, correlation, known, at_start, *elsewhere, opposite, oriented, words)
+
+
+def _oriented(scene: Scene, best: Candidate, places: Places) -> list[tuple[float, str]]:
+    """The best evidence for each other orientation of all X-rays, with its words."""
+    poses = torch.cat([best.pose[None], places.drawn[:TRIED]])
+    seen = Shifts(scene.level(scene.search_level, True), 0, MARGIN).looked_at(poses)
+    fits = {name: way for name, way in ORIENTATIONS.items() if way[0] % 2 == 0 or _square(scene)}
+    return side_by_side(lambda name: (_tried(scene, fits[name], poses, seen), name), fits)
+
+
+def _square(scene: Scene) -> bool:
+    return all(view.image.shape[0] == view.image.shape[1] for view in scene.views)
+
+
+def _tried(scene: Scene, way: tuple[int, bool], poses: Tensor, seen: Seen) -> float:
+    """The evidence of the best pose for X-rays in another orientation, refined from poses (B,4,4)."""
+    shown = [replace(v, image=_turned(v.image, *way), mask=_turned(v.mask, *way)) for v in scene.views]
+    other = scene.seeing(tuple(shown))
+    coarse, fine = (
+        Crowd(other.level(width, True), scene.center, sigma, scene.options.outlier)
+        for width, sigma in ((scene.search_level, WIDE), (scene.levels[0], FINE))
+    )
+    placed = Shifts(other.level(scene.search_level, True), 0, MARGIN).placed(poses, seen)
+    candidates = climbed(other, coarse, torch.cat([poses[:1], placed]), CLIMBED, STEPS)
+    return refined(fine, [max(candidates, key=lambda c: c.score)], MORE)[0].score
+
+
+def _turned(image: Tensor, quarters: int, mirrored: bool) -> Tensor:
+    return torch.rot90(image.flip(1) if mirrored else image, quarters)
