@@ -41,12 +41,26 @@ def show_pose(title: str, found: Mapping[str, Any]) -> None:
     reason = f": {found['reason']}" if found["reason"] else ""
     pairs = [
         ("verdict", found["verdict"] + reason),
+        *((("next", found["remedy"]),) if found.get("remedy") else ()),
+        *_compared(found.get("standing")),
         ("change", f"{change['degrees']:.3f} degrees, {change['mm']:.3f} mm"),
         ("uncertainty", f"{_known(sure['point_mm'])} of a point, {_known(sure['depth_mm'])} in depth"),
         *((Path(x["file"]).name, x["grey_scale"]) for x in found["xrays"]),
         ("time", f"{found['seconds']:.1f} s"),
     ]
     facts("Evidence", pairs)
+
+
+def _compared(standing: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """How well the rivals of a pose explain the radiographs, in percent of its own evidence."""
+    if not standing:
+        return []
+    own = max(standing["evidence"], 1e-9)
+    names = ("start", "elsewhere", "opposite", "oriented")
+    words = ("the start", "a pose elsewhere", "the opposite polarity", f"the image {standing['orientation']}")
+    rivals = [f"{word} {100 * standing[name] / own:.0f} %" for name, word in zip(names, words) if standing[name] > 0]
+    shown = f"correlation {standing['correlation']:.2f} over {100 * standing['known']:.0f} % of the field"
+    return [("evidence", shown), ("as well as it", ", ".join(rivals) or "nothing")]
 
 
 def _known(value: float | None) -> str:

@@ -83,7 +83,7 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
         uncertainty=uncertain,
         similarity=found.best.score,
         appearance=found.appearance,
-        polarity=_in_words(scene.signs(found.best.polarity)),
+        polarity=_in_words(scene, found.best.polarity),
         verdict=judged.verdict,
         reason=judged.reason,
         remedy=judged.remedy,
@@ -93,9 +93,10 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
     )
 
 
-def _in_words(signs: tuple[float, ...]) -> str:
-    """One word where all views have the same polarity, else one for each."""
-    words = ["positive" if sign > 0 else "negative" for sign in signs]
+def _in_words(scene: Scene, polarity: float | tuple[float, ...]) -> str:
+    """Whether what absorbs more is brighter in the file (positive), or darker; one word where all views agree."""
+    pairs = zip(scene.signs(polarity), scene.views)
+    words = ["positive" if sign * view.sign > 0 else "negative" for sign, view in pairs]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 

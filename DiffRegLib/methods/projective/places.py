@@ -92,9 +92,10 @@ def refined(crowd: Crowd, candidates: list[Candidate], steps: int) -> list[Candi
 
 def polarities(scene: Scene, agreement: Agreement) -> Tensor:
     """(B,V): the signs of the correlations, or what the options say."""
-    wanted = {"auto": 0.0, "positive": 1.0, "negative": -1.0}[scene.options.polarity]
     signs = agreement.correlation.sign()
-    return torch.where(signs == 0, 1.0, signs) if not wanted else torch.full_like(signs, wanted)
+    if scene.wanted is not None:
+        return signs.new_tensor([scene.wanted]).expand_as(signs)
+    return torch.where(signs == 0, 1.0, signs)
 
 
 def _drawn(scene: Scene, crowd: Crowd, start: Tensor, spread: float, generator: torch.Generator) -> Tensor:

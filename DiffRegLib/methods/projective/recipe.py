@@ -36,7 +36,7 @@ RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale
 BELIEVED = 0.12  # evidence at the last stage of the search below which another round is worth its time
 LEAD = 0.7  # of the best evidence; where the best pose elsewhere has less, no further round is needed
 FINALISTS, CLOSE = 2, 0.85  # candidates that are refined to the end, with at least this part of the best evidence
-SIGNS = {"auto": (1.0, -1.0), "positive": (1.0,), "negative": (-1.0,)}
+SIGNS = (1.0, -1.0)  # polarities that a view may have
 FEW = 3  # views up to which each may have a polarity of its own
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
 
@@ -76,7 +76,8 @@ def _explained(same: Estimate) -> bool:
 def _guided(scene: Scene, start: Tensor, watch: Watch, guide: Guide) -> Estimate:
     """Net first, gradient NCC after; of two polarities the one that brings the network's loss lower."""
     options, integrals = scene.options, all(view.integrals for view in scene.views)
-    signs = (1.0,) if options.polarity == "auto" and integrals else SIGNS[options.polarity]
+    signs = SIGNS if scene.wanted is None else scene.wanted[:1]
+    signs = (1.0,) if scene.wanted is None and integrals else signs
     reached = {sign: guide.approach(scene, start, watch, sign) for sign in signs}
     sign = min(reached, key=lambda s: min(reached[s].losses))
     watch.report(0.5, "The network has led the way.", reached[sign].pose)
@@ -179,8 +180,10 @@ def _candidates(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> li
 
 def _polarities(scene: Scene) -> list[tuple[float, ...]]:
     """What the polarities of the views can be together; of many views, all are taken to have the same."""
-    signs, count = SIGNS[scene.options.polarity], len(scene.views)
-    return list(product(signs, repeat=count)) if count <= FEW else [(sign,) * count for sign in signs]
+    count = len(scene.views)
+    if scene.wanted is not None:
+        return [scene.wanted]
+    return list(product(SIGNS, repeat=count)) if count <= FEW else [(sign,) * count for sign in SIGNS]
 
 
 def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> Estimate:

@@ -82,6 +82,7 @@ def describe(registration: PoseRegistration, given: PoseInput) -> dict[str, Any]
     return {
         "verdict": registration.verdict,
         "reason": registration.reason,
+        "remedy": registration.remedy,
         "start": _described(given.start, center),
         "start_note": given.note,
         "end": _described(end, center),
@@ -95,6 +96,7 @@ def describe(registration: PoseRegistration, given: PoseInput) -> dict[str, Any]
         "similarity": registration.similarity,
         "appearance": registration.appearance,
         "polarity": registration.polarity,
+        "standing": None if registration.standing is None else _plain(registration.standing),
         "xrays": [{"file": x.name, "size": list(x.image.shape), "grey_scale": x.report} for x in given.xrays],
     }
 

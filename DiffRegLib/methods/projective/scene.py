@@ -97,6 +97,14 @@ class Scene:
         """The polarity of each view, where one may stand for all."""
         return polarity if isinstance(polarity, tuple) else (polarity,) * len(self.views)
 
+    @property
+    def wanted(self) -> tuple[float, ...] | None:
+        """The polarities of the views that the options state, which speak of the files; None where they are open."""
+        if self.options.polarity == "auto":
+            return None
+        stated = 1.0 if self.options.polarity == "positive" else -1.0
+        return tuple(stated * view.sign for view in self.views)
+
     def fine(self, view: View) -> float:
         """Standard deviation in pixels of the smallest neighborhoods."""
         return max(1.0, self.options.window * max(view.image.shape))

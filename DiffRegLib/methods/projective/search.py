@@ -116,11 +116,11 @@ def _promising(scene: Scene, poses: Tensor, recipe: Recipe, count: int) -> list[
     problem = scene.problem(stage.width, recipe.kind, 1.0, stage.pixels)
     rendered = problem.renderer.images(poses)
     scores = torch.stack([match.scores(images) for match, images in zip(problem.matches, rendered)])
-    wanted = {"auto": None, "positive": 1.0, "negative": -1.0}[scene.options.polarity]
+    wanted = None if scene.wanted is None else scores.new_tensor(scene.wanted)[:, None]
     chosen: dict[tuple[int, tuple[float, ...]], Candidate] = {}
     merit = (scores.abs() if wanted is None else scores * wanted).mean(0)
     for k in {0, *merit.argsort(descending=True)[:count].tolist()}:  # and the start, or the mean of all poses
-        polarity = tuple(wanted or math.copysign(1.0, score) for score in scores[:, k].tolist())
+        polarity = scene.wanted or tuple(math.copysign(1.0, score) for score in scores[:, k].tolist())
         chosen[(k, polarity)] = Candidate(poses[k], float(merit[k]), polarity)
     return list(chosen.values())
 

@@ -19,13 +19,14 @@ from DiffRegLib.radiographs.radiograph import Radiograph
 class View:
     """An X-ray with its camera in a registration: float32 image, boolean mask (both rows, columns) and camera.
 
-    integrals: whether it is said to show line integrals.
+    integrals: whether it is said to show line integrals; sign: -1 where the values of its file were inverted.
     """
 
     image: Tensor
     mask: Tensor
     camera: Camera
     integrals: bool = True
+    sign: int = 1
 
     def shrunk(self, width: int) -> View:
         """Averages whole blocks of pixels until at most `width` of them are side by side."""
@@ -37,7 +38,7 @@ class View:
         weights = self.mask[: rows * factor, : columns * factor].float()
         share = F.avg_pool2d(weights[None], factor)[0]
         mean = F.avg_pool2d((image * weights)[None], factor)[0] / share.clamp(min=1e-6)
-        return View(mean, share > 0.99, self.camera.resized(factor), self.integrals)
+        return View(mean, share > 0.99, self.camera.resized(factor), self.integrals, self.sign)
 
 
 def views_of(radiographs: Sequence[Radiograph]) -> tuple[View, ...]:
@@ -63,4 +64,4 @@ def _checked(xray: Radiograph, name: str) -> View:
         raise RegistrationError(f"{name} has values that are not numbers: mask or replace them.")
     if inside.max() - inside.min() <= 1e-6 * inside.abs().max():
         raise RegistrationError(f"{name} is constant ({inside[0].item():g}): give another image.")
-    return View(torch.where(mask, image, inside.mean()), mask, xray.camera, xray.kind == "line integral")
+    return View(torch.where(mask, image, inside.mean()), mask, xray.camera, xray.kind == "line integral", xray.sign)
