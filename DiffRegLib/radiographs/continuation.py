@@ -17,26 +17,33 @@ from torch import Tensor
 
 from DiffRegLib.image import Image
 from DiffRegLib.radiographs.attenuation import WATER
+from DiffRegLib.radiographs.resolution import pooled
 
 BODY = 0.25 * WATER  # 1/mm; above it a voxel is body, lungs included in part
 CUT = 0.5  # of the largest section parallel to a face; where less of the face is body, the body ends close beyond it
 DENSEST = 1.5 * WATER  # 1/mm; bone, but no implant, goes on beyond a face
-SMOOTH = (
-    30.0  # mm; width of the mean at a face: of repeated ribs and vertebrae nothing is left, of the body its outline
-)
+SMOOTH = 30.0  # mm; width of the mean at a face: nothing is left of repeated ribs, of the body its outline
+COARSE = 10.0  # mm; voxels of what lies beyond, of which only the amount matters
+FAR = 4.0  # times the reach, to which it is followed until it has faded
 REACH = 50.0  # mm beyond a face; further out a ray that matters has left the body, or is hardly known
+
+Cut = tuple[tuple[bool, bool], ...]
+"""For axes k, j and i, whether the body goes on before the first and beyond the last voxel."""
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """volume: attenuation (1,D,H,W) a mm with the body going on; beyond: the same, 0 inside the CT.
+    """volume: attenuation (1,D,H,W) a mm with the body going on; beyond: what was guessed, 0 inside the CT.
+
+    The latter is in coarse voxels, reaches further out and fades: a ray that misses the CT there is not taken for
+    one through air.
 
     cut: for axes k, j, i of the CT, whether the body goes on before its first and beyond its last voxel.
     """
 
     volume: Image
     beyond: Image
-    cut: tuple[tuple[bool, bool], ...]
+    cut: Cut
 
     @classmethod
     def none(cls, volume: Image) -> Continuation:
@@ -53,13 +60,15 @@ def continued(volume: Image, reach: float = REACH) -> Continuation:
     """Continues attenuation (1,D,H,W) a mm by `reach` mm beyond the faces that cut the body."""
     inner = without_padding(volume)
     cut = cut_faces(inner.data[0] > BODY)
-    spacing = volume.affine[:3, :3].norm(dim=0).flip(0).tolist()  # along k, j, i
-    sides = [[math.ceil(reach / mm) * end for end in ends] for ends, mm in zip(cut, spacing)]
-    guessed = _widened(_smooth(Image(inner.data.clamp(max=DENSEST), inner.affine)), sides)
-    inside = tuple(slice(a, a + n) for (a, _), n in zip(sides, inner.shape))
-    whole, beyond = guessed.data.clone(), guessed.data.clone()
-    whole[(0, *inside)], beyond[(0, *inside)] = inner.data[0], 0.0
-    return Continuation(Image(whole, guessed.affine), Image(beyond, guessed.affine), cut)
+    smooth = _smooth(Image(inner.data.clamp(max=DENSEST), inner.affine))
+    sides = _voxels(inner, cut, reach)
+    whole = _widened(smooth, sides)
+    whole.data[(0, *_inside(inner, sides))] = inner.data[0]
+    coarse = pooled(smooth, COARSE)
+    sides = _voxels(coarse, cut, FAR * reach)
+    beyond = _widened(coarse, sides)
+    beyond.data[0] *= _fading(coarse, sides, reach).to(beyond.data)
+    return Continuation(whole, beyond, cut)
 
 
 def without_padding(volume: Image) -> Image:
@@ -78,7 +87,7 @@ def without_padding(volume: Image) -> Image:
     return Image(volume.data[(slice(None), *(slice(a, b) for a, b in ends))], affine)
 
 
-def cut_faces(body: Tensor) -> tuple[tuple[bool, bool], ...]:
+def cut_faces(body: Tensor) -> Cut:
     """Of a mask (D,H,W): for each axis, whether its first and its last section is more than half of the largest.
 
     The two outermost sections count as one: the last of a scan may be half a section, or overwritten.
@@ -98,6 +107,27 @@ def _smooth(image: Image) -> Image:
     widths = [2 * int(SMOOTH / 2 / mm) + 1 for mm in spacing]
     reach = [width // 2 for width in widths]
     return Image(F.avg_pool3d(image.data[None], widths, 1, reach, count_include_pad=False)[0], image.affine)
+
+
+def _voxels(image: Image, cut: Cut, reach: float) -> list[list[int]]:
+    """How many voxels to add before and after, along k, j and i, where the body goes on."""
+    spacing = image.affine[:3, :3].norm(dim=0).flip(0).tolist()
+    return [[math.ceil(reach / mm) * end for end in ends] for ends, mm in zip(cut, spacing)]
+
+
+def _inside(image: Image, sides: list[list[int]]) -> tuple[slice, ...]:
+    return tuple(slice(before, before + count) for (before, _), count in zip(sides, image.shape))
+
+
+def _fading(image: Image, sides: list[list[int]], reach: float) -> Tensor:
+    """(D,H,W): 0 in the image, beyond it exp(-d / reach) at a distance d: the guess is worth less the further it is."""
+    spacing = image.affine[:3, :3].norm(dim=0).flip(0).tolist()
+    ways = []
+    for (before, after), count, mm in zip(sides, image.shape, spacing):
+        place = torch.arange(-before, count + after)
+        ways.append(mm * torch.maximum(-place, place - count + 1).clamp(min=0))
+    away = torch.stack(torch.meshgrid(*ways, indexing="ij")).amax(0)
+    return torch.where(away > 0, torch.exp(-away / reach), 0.0)
 
 
 def _widened(image: Image, sides: list[list[int]]) -> Image:

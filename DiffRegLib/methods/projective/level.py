@@ -11,7 +11,7 @@ from DiffRegLib.camera import Camera
 from DiffRegLib.methods.projective.views import View
 from DiffRegLib.radiographs.renderer import Renderer
 
-UNKNOWN = 10.0  # mm; voxels of what lies beyond the CT, of which only the amount matters
+FAINT = 0.05  # line integral that counts as nothing: rays through air are known where nothing lies beyond
 
 
 class Level(NamedTuple):
@@ -35,7 +35,7 @@ class Level(NamedTuple):
         if self.beyond is None:
             return [torch.ones_like(whole) for whole in images]
         pairs = zip(images, self.beyond.images(poses))
-        return [(1 - guessed / (whole + 1e-6)).clamp(0, 1) ** 2 for whole, guessed in pairs]
+        return [(1 - guessed / (torch.maximum(whole, guessed) + FAINT)) ** 2 for whole, guessed in pairs]
 
     def seen_by(self, camera: Camera) -> Level:
         """The same volumes before one other camera, without a radiograph."""

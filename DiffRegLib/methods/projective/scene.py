@@ -9,7 +9,7 @@ import torch
 
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.gauss_newton import Problem
-from DiffRegLib.methods.projective.level import UNKNOWN, Level
+from DiffRegLib.methods.projective.level import Level
 from DiffRegLib.methods.projective.match import Kind, Match
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.views import View
@@ -61,7 +61,7 @@ class Scene:
         soft = pooled(
             Image(shown.volume.data.clamp(max=WATER * (1 + self.options.bone / 1000)), shown.volume.affine), widest
         )
-        beyond = None if shown.whole else Renderer(pooled(shown.beyond, UNKNOWN), cameras)
+        beyond = None if shown.whole else Renderer(shown.beyond, cameras)
         exact = Renderer(volume, cameras, default_step(volume.affine) / FINER)
         return Level(views, Renderer(volume, cameras), exact, Renderer(soft, cameras), beyond)
 

@@ -18,7 +18,7 @@ class Thresholds:
     lost: float = 0.05  # what wrong poses of the coarse search reach by chance
     known: float = 0.15  # part of the field: below, less than a sixth of the picture speaks
     rival: float = 0.9  # of the evidence: a pose elsewhere, or the other polarity
-    oriented: float = 0.97  # of the evidence: another orientation of the image, which is searched less thoroughly
+    oriented: float = 1.15  # of the evidence: another orientation of the image; symmetric anatomy reaches 1.08
     loose: float = 3.0  # mm that the remaining differences may move a point by
     unfinished: float = 0.75  # mm to the optimum; the default recipe ends within 0.25
 

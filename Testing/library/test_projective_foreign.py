@@ -1,0 +1,152 @@
+"""X-rays that show more than the CT: its cut ends, another orientation, half of the field, a start that is right."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from DiffRegLib.image import Image
+from DiffRegLib.methods.projective import PoseOptions, register
+from DiffRegLib.methods.projective.crowd import Crowd, evidence
+from DiffRegLib.methods.projective.result import Standing, Uncertainty
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.verdict import judge
+from DiffRegLib.methods.projective.views import views_of
+from DiffRegLib.radiographs.continuation import continued, cut_faces, without_padding
+from DiffRegLib.radiographs.projection import project
+from DiffRegLib.transforms import Affine, rigid
+from Testing.library.radiographed import CENTER, attenuation, distance, near, patient, xray
+
+FOREIGN = PoseOptions(starts=100, levels=(64,), appearance="different")
+
+
+@pytest.fixture(scope="module")
+def trunk():
+    """A body with the bones of `patient` that goes on beyond both ends of its 48 slices of 4 mm, in HU."""
+    ct = patient()
+    points = ct.grid() - CENTER.float()
+    inside = (points[..., :2] / torch.tensor([80.0, 60.0])).norm(dim=-1) < 1
+    return Image(torch.where(inside[None] & (ct.data < 30), 30.0, ct.data), ct.affine)
+
+
+def short(ct, cut):
+    """Without `cut` slices at either end."""
+    affine = ct.affine.clone()
+    affine[:3, 3] = ct.to_world(torch.tensor([0.0, 0.0, float(cut)], dtype=torch.float64))
+    return Image(ct.data[:, cut:-cut].clone(), affine)
+
+
+def film(ct, pose):
+    """Brighter where more is absorbed, but no line integrals."""
+    taken = xray(ct, pose)
+    return dataclasses.replace(taken, image=(taken.image / taken.image.max()) ** 1.4, kind="log")
+
+
+def test_a_face_that_cuts_the_body_is_found_behind_padding(trunk):
+    padded = torch.nn.functional.pad(trunk.data, (3, 3, 3, 3, 2, 2), value=-1000.0)
+    assert cut_faces(without_padding(Image(padded, trunk.affine)).data[0] > -500) == (
+        (True, True),
+        (False, False),
+        (False, False),
+    )
+
+
+def test_a_body_that_ends_inside_the_ct_is_not_continued():
+    volume = attenuation(patient())
+    assert continued(volume).whole and not bool(continued(volume).beyond.data.any())
+
+
+def test_a_continued_cylinder_casts_the_shadow_of_a_longer_one(trunk):
+    tall = attenuation(trunk)
+    uniform = Image(torch.where(tall.data > 0.01, 0.02, 0.0), tall.affine)
+    grown = continued(short(uniform, 10))
+    assert grown.cut[0] == (True, True)
+    camera = xray(trunk, near()).camera
+    whole, guessed = (project(v, near().matrix, camera)[0, 0] for v in (uniform, grown.volume))
+    inside = slice(20, 44)  # rows whose rays stay within the longer cylinder
+    assert float((whole - guessed)[inside].abs().max()) < 0.03 * float(whole.max())
+
+
+def test_evidence_does_not_reward_leaving_out():
+    correlation = torch.tensor(0.8)
+    assert evidence(correlation, torch.tensor(1.0)) > evidence(correlation + 0.1, torch.tensor(0.5))
+    assert evidence(-correlation, torch.tensor(1.0)) == 0
+
+
+def test_a_pose_that_sees_less_of_the_ct_knows_less_of_the_field(trunk):
+    scene = Scene(attenuation(short(trunk, 14)), views_of([film(trunk, near())]), FOREIGN)
+    crowd = Crowd(scene.level(32, True), scene.center, 4.0, 2.0)
+    beside = rigid([0.0, 0.0, 0.0], [0.0, 0.0, 110.0], CENTER)
+    known = crowd.agreement(torch.stack([near().matrix, beside.matrix])).known[:, 0]
+    assert known[1] < 0.7 * known[0] and known[0] < 0.7
+
+
+def test_a_crowd_climbs_as_each_would_alone(trunk):
+    scene = Scene(attenuation(trunk), views_of([film(trunk, near())]), FOREIGN)
+    crowd = Crowd(scene.level(32, True), scene.center, 4.0, 2.0)
+    starts = torch.stack([rigid([4.0 + k, -3.0, 5.0], [6.0, 8.0 + 3 * k, -5.0], CENTER).matrix for k in range(3)])
+    signs = torch.ones(3, 1)
+    together = crowd.refined(starts, signs, 6)
+    alone = torch.cat([crowd.refined(starts[k : k + 1], signs[:1], 6) for k in range(3)])
+    torch.testing.assert_close(together, alone, atol=0.02, rtol=0)
+    assert (crowd.agreement(together).evidence >= crowd.agreement(starts).evidence - 1e-3).all()
+
+
+def test_a_ct_that_is_cut_short_keeps_its_pose(trunk):
+    start = rigid([1.0, -1.0, 1.0], [3.0, -3.0, 3.0], CENTER) @ near()
+    options = dataclasses.replace(FOREIGN, search=False)
+    found = register(short(trunk, 12), [film(trunk, near())], options, initial=start)
+    assert distance(trunk, found.pose, near()) < 2
+
+
+def test_a_mirrored_x_ray_is_not_believed():
+    taken = film(patient(), near())
+    mirrored = dataclasses.replace(taken, image=taken.image.flip(1))
+    found = register(patient(), [mirrored], FOREIGN)
+    assert found.verdict != "converged" and found.reason and found.remedy
+    assert found.standing.oriented > 1.5 * found.standing.evidence
+    assert found.standing.orientation == "mirrored left to right"
+
+
+SURE = Uncertainty((0.1,) * 3, (0.1, 0.1), 0.5, 0.5, 0.1, torch.eye(6))
+GOOD = Standing(0.4, 0.8, 0.9, 0.1, 0.2, 80.0, 0.1, 0.2, "mirrored left to right")
+
+
+@pytest.mark.parametrize(
+    "change, verdict, words",
+    [
+        ({}, "converged", ""),
+        ({"oriented": 0.6}, "doubtful", "mirrored left to right"),
+        ({"start": 0.5}, "doubtful", "the start"),
+        ({"elsewhere": 0.39}, "doubtful", "80 mm away"),
+        ({"opposite": 0.39}, "doubtful", "opposite polarity"),
+        ({"known": 0.1}, "doubtful", "10 % of the field"),
+        ({"evidence": 0.01}, "failed", "no pose"),
+    ],
+)
+def test_a_verdict_compares_with_the_rivals_and_says_what_to_do(change, verdict, words):
+    judged = judge(0.8, dataclasses.replace(GOOD, **change), SURE, expired=False)
+    assert judged.verdict == verdict and words in judged.reason
+    assert bool(judged.remedy) == (verdict != "converged")
+
+
+def test_a_result_never_scores_below_its_start(trunk):
+    found = register(trunk, [film(trunk, near())], FOREIGN, initial=near())
+    assert found.standing.evidence >= 0.99 * found.standing.start
+    assert distance(trunk, found.pose, near()) < 2
+
+
+def test_two_threads_give_the_bits_of_one(trunk):
+    poses = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        poses.append(register(trunk, [film(trunk, near())], dataclasses.replace(FOREIGN, starts=50)).pose.matrix)
+    assert torch.equal(*poses)
+
+
+def test_the_polarity_that_is_stated_speaks_of_the_file(trunk):
+    taken = film(trunk, near())
+    inverted = dataclasses.replace(taken, sign=-1)  # what was read was dark where more is absorbed
+    found = register(trunk, [inverted], dataclasses.replace(FOREIGN, polarity="negative", search=False), near())
+    assert found.polarity == "negative" and distance(trunk, found.pose, near()) < 2
+    assert isinstance(found.pose, Affine)
