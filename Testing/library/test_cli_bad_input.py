@@ -1,28 +1,30 @@
 """Every bad input: one sentence that names the file and what to do, exit code 2, and no folder left."""
 
+import contextlib
 import gzip
 import io
 import json
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job, worker_environment
+from DiffRegLib.cli import main
+from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job
 from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.jobs.worker import run_job
 from DiffRegLib.methods.splatting.options import SplattingOptions
 from DiffRegLib.options import to_dict
 from DiffRegLib.points import CloudOptions
 
-ENVIRONMENT = worker_environment()
-
 
 def diffreg(*arguments):
-    command = [sys.executable, "-m", "DiffRegLib", *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    """Exit code and output of the command, in this process: that it is one, `test_cli` tests."""
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        code = main([str(a) for a in arguments])
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 def assert_refused(done, *words):
@@ -226,12 +228,9 @@ def test_folder_without_permission(tmp_path):
 def test_landmarks_that_do_not_correspond(tmp_path):
     good = write_csv(tmp_path / "good.csv", cloud())
     few = write_csv(tmp_path / "few.csv", cloud(20))
-    flags = ("-o", tmp_path / "out", "--fixed-landmarks", few)
-    assert_refused(diffreg("splat", good, good, *flags), "few.csv", "counterpart")
-    assert_refused(
-        diffreg("splat", good, good, *flags, "--moving-landmarks", good), "20 landmarks", "100", "same order"
-    )
-    assert not (tmp_path / "out").exists()
+    assert_job_refused(tmp_path / "one", good, good, "few.csv", "counterpart", fixed_landmarks=few)
+    both = {"fixed_landmarks": few, "moving_landmarks": good}
+    assert_job_refused(tmp_path / "two", good, good, "20 landmarks", "100", "same order", **both)
 
 
 @pytest.mark.parametrize(
