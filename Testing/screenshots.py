@@ -1,6 +1,7 @@
 """python -m Testing.screenshots FOLDER: the README's pictures of the panels, from the shared data.
 
-Splat Registration: a lung CT and its known deformation. X-ray Pose: a CT and an X-ray whose grey scale, soft tissue and
+Splat Registration: a lung CT and its known deformation. Neural Registration: a brain, half way.
+X-ray Pose: a CT and an X-ray whose grey scale, soft tissue and
 instruments are not the CT's, before and after a refinement; prints how far the bones are off in each picture.
 DIFFREG_DATA names the folder of the data.
 """
@@ -19,7 +20,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from Testing.host.host import Host  # noqa: E402  (Qt reads the environment when it is imported)
 from Testing.modules import MODULES, ROOT  # noqa: E402
 
-SIZES = {"SplatRegistration": (1500, 1030), "XRayPose": (1700, 1260)}
+SIZES = {"SplatRegistration": (1500, 1030), "NeuralRegistration": (1500, 1030), "XRayPose": (1700, 1260)}
 PATIENCE = 300  # seconds
 
 
@@ -32,6 +33,8 @@ def main() -> int:
     host = Host()
     host.window.show()
     splat(host, data / "lung_ct_known_warp", arguments.folder / "splat-lung.png")
+    host.reset()
+    neural(host, data / "brain_mr", arguments.folder / "neural-brain.png")
     host.reset()
     xray(host, data, arguments.case, arguments.folder)
     host.close()
@@ -74,6 +77,23 @@ def xray(host: Host, data: Path, case: int, folder: Path) -> None:
     host.wait_until(lambda: not panel.registration.running, PATIENCE, "the end of the refinement")
     host.process(2000)
     show(host, panel, folder / "xray-after.png", target, points)
+
+
+def neural(host: Host, data: Path, path: Path) -> None:
+    """Registers two brains and photographs the panel with the preview, while the field is fitted."""
+    import slicer
+
+    panel = open_panel(host, "NeuralRegistration")
+    for side in ("fixed", "moving"):
+        properties = {"name": f"{side.capitalize()} brain", "singleFile": True}
+        panel._parameterNode.setValue(side, slicer.util.loadVolume(str(data / f"{side}_t1_2mm.nii.gz"), properties))
+    host.process(200)
+    host.click(panel.ui.applyButton)
+    half = sum(map(int, panel._parameterNode.neural_iterations.split())) // 2
+    host.wait_until(lambda: panel.runner.view.points > half, PATIENCE, "half of the registration")
+    host.process(500)
+    host.screenshot(path)
+    host.click(panel.ui.applyButton)
 
 
 def open_panel(host: Host, name: str):

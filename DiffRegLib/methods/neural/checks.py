@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
+
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import boxes_overlap
 from DiffRegLib.image import Image
@@ -29,9 +33,10 @@ def check_pair(
             raise RegistrationError(
                 f"The {name} image has {image.channels} channels: give one of them, as a volume of its own."
             )
-        if not image.data.isfinite().all():
+        low, high = (float(limit) for limit in torch.aminmax(image.data))
+        if not math.isfinite(low) or not math.isfinite(high):
             raise RegistrationError(f"The {name} image holds NaN or infinite voxels: replace them.")
-        if float(image.data.max()) == float(image.data.min()):
+        if low == high:
             raise RegistrationError(f"The {name} image is the same everywhere: check the file.")
     if (fixed.shape[0] == 1) != (moving.shape[0] == 1):
         raise RegistrationError("One image has a single slice and the other has more: give two of the same kind.")

@@ -36,6 +36,12 @@ class NeuralField(nn.Module):
         self.codes = Codes.drawn(code_shape, channels, self.frame.half, generator)
         self.networks = nn.ModuleList(ModulatedMLP(self.frame.dimension, size, generator) for _ in range(2))
 
+    def clear(self) -> None:
+        """Both directions move nothing again."""
+        for network in self.networks:
+            network.last_weight.data.zero_()
+            network.last_bias.data.zero_()
+
     def stack(self, points: Tensor, direction: int) -> Tensor:
         """The stack (1 + T, N, dimension) of displacements, in the frame, at the stack of points; differentiable."""
         return self.networks[direction](points, self.codes(points), self.codes.shared)

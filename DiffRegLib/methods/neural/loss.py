@@ -54,6 +54,17 @@ class FeatureDifference:
         network.learn(self._frame.inward(start), slope)
         return total / count
 
+    @torch.no_grad()
+    def value(self, network: BlockNetwork | None, count: int, generator: torch.Generator) -> float:
+        """The loss at `count` points; of a field that moves nothing without a network."""
+        start, target = self._draw(count, generator)
+        points = self._frame.inward(start)
+        moved = torch.zeros_like(points) if network is None else network.values(points)
+        return self._loss(start, moved, target)
+
+    def _loss(self, start: Tensor, moved: Tensor, target: Tensor) -> float:
+        return float(self._compare(start, moved, target)[0].mean())
+
     def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(count, 3) RAS mm where the field is asked, and the (count, C) features of the points drawn."""
         index, target = self.route.drawn.draw(count, generator)
@@ -93,7 +104,16 @@ class SampleCorrelation(FeatureDifference):
         """As `FeatureDifference.learn`."""
         start, own = self._draw(count, generator)
         points = self._frame.inward(start)
-        shifted, slopes = self._compare(start, network.values(points), torch.full((count, 1), -LEVELS))
+        loss, slopes = self._correlate(start, network.values(points), own)
+        network.learn(points, lambda moved, low, high: weight * slopes[low:high])
+        return loss
+
+    def _loss(self, start: Tensor, moved: Tensor, target: Tensor) -> float:
+        return self._correlate(start, moved, target)[0]
+
+    def _correlate(self, start: Tensor, moved: Tensor, own: Tensor) -> tuple[float, Tensor]:
+        """1 - NCC, and its gradient (N, dimension) to the displacements."""
+        shifted, slopes = self._compare(start, moved, torch.full((len(start), 1), -LEVELS))
         root = shifted.sqrt()  # 1 + the intensity read, as the target of the comparison is -1
         inside = root > 0
         gradient = slopes / (2 * root.clamp(min=1.0))[:, None]
@@ -102,9 +122,7 @@ class SampleCorrelation(FeatureDifference):
         energy = ((a @ a) * (b @ b)).sqrt().clamp(min=1e-12)
         correlation = (a @ b) / energy
         push = correlation * b / (b @ b).clamp(min=1e-12) - a / energy
-        slopes = gradient * (weight * push * inside)[:, None]
-        network.learn(points, lambda moved, low, high: slopes[low:high])
-        return 1 - float(correlation)
+        return 1 - float(correlation), gradient * (push * inside)[:, None]
 
 
 def _centered(values: Tensor, inside: Tensor) -> Tensor:

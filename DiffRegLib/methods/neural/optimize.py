@@ -24,6 +24,8 @@ WARM_UP = 20
 BETAS = (0.9, 0.98)
 SMOOTHING = 0.9
 """Of the running mean of the loss by which a plateau is told."""
+JUDGED = 20_000
+"""Points at which the result is compared with its start."""
 GAIN = 1e-3
 """Share of the loss that counts as gain."""
 
@@ -67,6 +69,7 @@ class InstanceOptimization:
         self._draws = [torch.Generator().manual_seed(3 * options.seed + n) for n in range(3)]
         self._second: ThreadPoolExecutor | None = None
         self._adam = torch.optim.Adam(field.parameters(), betas=BETAS)
+        self._terms: list[FeatureDifference] = []
         self._steps, self._total = 0, max(1, sum(options.iterations))
         self._ends = time.monotonic() + options.seconds if options.seconds else float("inf")
 
@@ -84,10 +87,19 @@ class InstanceOptimization:
                     meter.step("The time is up.", level.iterations)
         return tuple(self.trace)
 
+    def judge(self) -> tuple[float, float]:
+        """The dissimilarity of the last level as it was before the field, and with the field, at the same points."""
+        found = []
+        for networks in ((None, None), self._networks):
+            draws = torch.Generator().manual_seed(self.options.seed)
+            losses = [term.value(network, JUDGED, draws) for term, network in zip(self._terms, networks)]
+            found.append(sum(losses) / max(1, len(losses)))
+        return found[0], found[1]
+
     def _level(self, level: Level, meter: Meter) -> None:
         meter.step(f"Preparing both images at a blur of {level.blur:g} mm.", 0)
         routes = self._pair.routes(self.options.similarity, level.blur, level.spacing)
-        terms = [SIMILARITIES[self.options.similarity](route, self.field.frame) for route in routes]
+        terms = self._terms = [SIMILARITIES[self.options.similarity](route, self.field.frame) for route in routes]
         best, since, running = float("inf"), 0, None
         for iteration in range(level.iterations):
             row = self._step(level, iteration, terms)
@@ -121,7 +133,8 @@ class InstanceOptimization:
                     parameter.grad += gradient
             self._adam.step()
         self._steps += 1
-        return TraceRow(level.number, iteration, similarity, float(others.detach()), rate, "field")
+        stage = f"blur of {level.blur:g} mm"  # each level compares other features
+        return TraceRow(level.number, iteration, similarity, float(others.detach()), rate, stage)
 
     def _learned(self, term: FeatureDifference, number: int, samples: int) -> Callable[[], float]:
         """Lets a network learn, the second one beside the first where there is a thread for it; waits for its loss."""

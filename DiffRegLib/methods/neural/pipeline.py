@@ -69,7 +69,13 @@ def register(
     meter = Meter(progress, steps + max(1, round(EXPORT * steps)))
     if note:
         meter.step(note, 0)
-    trace = InstanceOptimization(field, pair, options, landmarks, watch).run(meter)
+    optimization = InstanceOptimization(field, pair, options, landmarks, watch)
+    trace = optimization.run(meter)
+    start_loss, loss = optimization.judge()
+    notes = [note] if note else []
+    if loss > start_loss and not options.landmark_weight:
+        field.clear()
+        notes.append("The field found is less alike than the start: the start is the result.")
     field.eval()
     meter.step("Sampling the field on the grid of the fixed image.", 0)
     with torch.no_grad():
@@ -85,7 +91,7 @@ def register(
         peak_memory_mb=round(peak_memory_mb(torch.device("cpu")), 1),
         inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
     )
-    facts = {"similarity": similarity, "notes": [note] if note else []}
+    facts = {"similarity": similarity, "notes": notes, "dissimilarity": [start_loss, loss]}
     return _registration(exported, pair, trace, provenance, facts)
 
 
@@ -127,6 +133,6 @@ def _inverse(initial: Transform, fixed: Image) -> Transform:
 
 
 def _describe(image: Image) -> dict[str, str | int]:
-    parts = (image.data.detach().cpu().contiguous().numpy(), image.affine.numpy())
-    digest = hashlib.sha256(b"".join(part.tobytes() for part in parts))
+    digest = hashlib.sha256(image.data.detach().cpu().contiguous().numpy())  # read in place, not copied
+    digest.update(image.affine.numpy())
     return {"voxels": image.data[0].numel(), "sha256": digest.hexdigest()}
