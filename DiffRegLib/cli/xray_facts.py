@@ -58,13 +58,10 @@ def _tag(tags: Mapping[str, str], name: str) -> str:
 
 
 def _geometry(tags: Mapping[str, str]) -> Facts:
-    spacing = [part for part in _tag(tags, "imager spacing").split("\\") if part]
-    shown = (
-        f"{' x '.join(map(_short, (spacing * 2)[:2]))} mm on the detector (rows, columns)" if spacing else "not stated"
-    )
-    distances = [
-        f"{name} {_short(_tag(tags, name))} mm" for name in TAGS if name.startswith("source") and _tag(tags, name)
-    ]
+    spacing = [_short(part) for part in _tag(tags, "imager spacing").split("\\") if part]
+    shown = f"{' x '.join((spacing * 2)[:2])} mm on the detector (rows, columns)" if spacing else "not stated"
+    stated = {name: _short(_tag(tags, name)) for name in TAGS if name.startswith("source")}
+    distances = [f"{name} {value} mm" for name, value in stated.items() if value]
     return [("spacing", shown), ("distances", ", ".join(distances) or "not stated")]
 
 
