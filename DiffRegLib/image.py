@@ -181,10 +181,7 @@ def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
     import numpy as np
     import SimpleITK as sitk
 
-    data = image.data.detach().cpu().numpy()
-    if np.issubdtype(np.dtype(dtype), np.integer):
-        data = _clipped(data, np.iinfo(dtype))
-    data = data.astype(dtype)
+    data = stored_as(image.data, dtype)
     several = image.channels > 1
     itk = sitk.GetImageFromArray(
         np.ascontiguousarray(np.moveaxis(data, 0, -1)) if several else data[0], isVector=several
@@ -195,6 +192,16 @@ def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
     itk.SetOrigin(affine[:3, 3].tolist())
     itk.SetDirection((affine[:3, :3] / spacing).flatten().tolist())
     return itk
+
+
+def stored_as(data: Tensor, dtype: str) -> np.ndarray:
+    """The values as numpy's `dtype`: rounded and clipped where that is an integer type."""
+    import numpy as np
+
+    array = data.detach().cpu().numpy()
+    if np.issubdtype(np.dtype(dtype), np.integer):
+        array = _clipped(array, np.iinfo(dtype))
+    return array.astype(dtype, copy=False)
 
 
 def _clipped(data: np.ndarray, limits: np.iinfo) -> np.ndarray:

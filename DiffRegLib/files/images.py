@@ -146,6 +146,8 @@ def write_image(image: Image, path: str | Path, dtype: str = "float32", compress
     """Writes all channels with numpy's `dtype`, in the format that the extension names."""
     import SimpleITK as sitk
 
+    if str(path).lower().endswith(nifti.SUFFIXES):
+        return nifti.write(image, path, dtype)
     with _told_where_it_fails(path):
         sitk.WriteImage(to_itk(image, dtype), str(path), useCompression=compress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from DiffRegLib.errors import RegistrationError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from DiffRegLib.files import Opened
 
 SIDES = ("fixed", "moving")
+AT_ONCE = 2
+"""Files that are opened side by side: unpacking takes one core each."""
 MOST_UNEQUAL = 100.0
 """Times one side may be as wide as the other: a part and its whole stay below it, meters and mm lie above."""
 
@@ -24,16 +27,17 @@ def open_inputs(job: Job, method: Method) -> dict[str, Any]:
     Raises RegistrationError for an input that is missing, unknown, or cannot be read.
     """
     _check_roles(job, method)
-    opened: dict[str, Any] = {}
+    wanted: list[tuple[Input, str]] = []
     for entry in method.inputs:
         paths = job.paths(entry.role) if entry.many else [path for path in [job.path(entry.role)] if path]
         if entry.required and not paths:
             raise RegistrationError(f"The {entry.role.replace('_', ' ')} is missing: give {entry.help}.")
-        things = tuple(_open(path, entry, job.labels(path)) for path in paths)
-        if entry.many:
-            opened[entry.role] = things
-        elif things:
-            opened[entry.role] = things[0]
+        wanted += [(entry, path) for path in paths]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        things = list(pool.map(lambda pair: _open(pair[1], pair[0], job.labels(pair[1])), wanted))
+    opened: dict[str, Any] = {entry.role: () for entry in method.inputs if entry.many}
+    for (entry, _), thing in zip(wanted, things):
+        opened[entry.role] = (*opened[entry.role], thing) if entry.many else thing
     _check_pairs(opened)
     return opened
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.points.listed import Pairs, paired
 from DiffRegLib.review.pictures import overview
 from DiffRegLib.review.report import measure
-from DiffRegLib.transforms import write_transform
+from DiffRegLib.transforms import Transform, write_transform
 
 if TYPE_CHECKING:
     from DiffRegLib.files.structures import LabelMaps
@@ -81,9 +82,15 @@ def _labels(inputs: Mapping[str, Any]) -> LabelMaps | None:
 def _write_warped(folder: Path, registration: Registration, pair: tuple[Opened, Opened], output: OutputOptions) -> None:
     fixed, moving = pair
     transform, inverse = registration.transform, registration.inverse
-    write(carry(moving, transform, inverse, frame(fixed, moving)), folder / f"warped_moving{suffix_for(moving)}")
+    sides = [("moving", moving, transform, inverse, frame(fixed, moving))]
     if output.warped_fixed:
-        write(carry(fixed, inverse, transform, frame(moving, fixed)), folder / f"warped_fixed{suffix_for(fixed)}")
+        sides.append(("fixed", fixed, inverse, transform, frame(moving, fixed)))
+
+    def warp(name: str, side: Opened, pull: Transform, push: Transform, like: Geometry) -> None:
+        write(carry(side, pull, push, like), folder / f"warped_{name}{suffix_for(side)}")
+
+    with ThreadPoolExecutor(len(sides)) as pool:
+        list(pool.map(lambda side: warp(*side), sides))
 
 
 def _measures(

@@ -27,7 +27,7 @@ LINKED = 2.0  # mm between points of one vessel
 SHORTEST = 6  # points of the shortest vessel
 SURPLUS = 1.5  # candidates for each point of the cloud
 WINDOW = (-1024.0, 200.0)  # HU: metal and calcifications shine no brighter than a vessel with contrast agent
-SLAB = 4_000_000  # voxels differentiated at a time
+SLAB = 1_500_000  # voxels differentiated at a time
 
 
 def cloud_from_vessels(

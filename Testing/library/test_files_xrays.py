@@ -49,7 +49,7 @@ def test_letters_of_two_directions_and_of_oblique_views():
     oblique = {**TAGS, "0018|1510": "40", "0018|1511": "0"}
     for letters in ("L\\F", "LP\\F", "P\\F"):
         assert pixel({**oblique, "0020|0020": letters}) == pytest.approx(pixel(oblique))
-    assert pixel({**oblique, "0020|0020": "R\\F"})[0] < pixel(oblique)[0]
+    assert pixel({**oblique, "0020|0020": "R\\F"})[0] > pixel(oblique)[0]
 
 
 @pytest.mark.parametrize("view, depth", [("PA", SOD + 12.0), ("AP", SOD - 12.0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +31,9 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         _check_overlap(inputs["fixed"], inputs["moving"], initial)
     images = splatting.finish and all(inputs[side].kind == "image" for side in SIDES)
     extraction = options_of_pair(*(inputs[side].content for side in SIDES), options["clouds"])
-    clouds = []
-    for number, side in enumerate(SIDES):
-        progress(CLOUDS * (0.1 + 0.45 * number), f"Finding the points of the {side} side.")
-        clouds.append(_cloud(inputs, side, extraction, splatting.seed))
+    progress(CLOUDS * 0.1, "Finding the points of both sides.")
+    with ThreadPoolExecutor(len(SIDES)) as pool:
+        clouds = tuple(pool.map(lambda side: _cloud(inputs, side, extraction, splatting.seed), SIDES))
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
     landmarks = [inputs.get(f"{side}_landmarks") for side in SIDES]
     registration = register(
