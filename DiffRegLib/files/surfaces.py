@@ -6,6 +6,7 @@ takes a file that says nothing for LPS (vtkMRMLModelStorageNode since Slicer 4.1
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from DiffRegLib.files.kinds import SUFFIXES
 from DiffRegLib.files.text import decoded
 
 HEADER = "DiffReg. SPACE=LPS"
+_ONE_AT_A_TIME = threading.RLock()
+"""VTK has one window for what it complains of."""
 LONGEST_HEAD = 1 << 14
 """Bytes in which a file says what it is."""
 
@@ -80,15 +83,16 @@ def _listening() -> Iterator[Callable[[], str]]:
     """VTK writes its complaints where the yielded function finds them, and not on the screen."""
     import vtk
 
-    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
-    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
-    vtk.vtkOutputWindow.SetInstance(window)
-    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
-    try:
-        yield window.GetOutput
-    finally:
-        vtk.vtkLogger.SetStderrVerbosity(verbosity)
-        vtk.vtkOutputWindow.SetInstance(before)
+    with _ONE_AT_A_TIME:
+        before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+        verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
+        vtk.vtkOutputWindow.SetInstance(window)
+        vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
+        try:
+            yield window.GetOutput
+        finally:
+            vtk.vtkLogger.SetStderrVerbosity(verbosity)
+            vtk.vtkOutputWindow.SetInstance(before)
 
 
 def _flipped(polydata: Any) -> Any:
