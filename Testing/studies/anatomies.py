@@ -1,0 +1,177 @@
+"""Pose of a CT on other anatomy: how far each stage walks from the truth, and how often the recipe finds it.
+
+    python -m Testing.studies.anatomies stages [--sets spine_ap ...] [--cases 0 2 4]
+    python -m Testing.studies.anatomies recipe [--start far near] [--half even odd] [--time-limit SECONDS]
+
+Sets: drr_other (the body goes on beyond the CT) and drr_pelvis_hard (it ends there). `stages` starts each stage of the
+recipe at the true pose, one after the other. Targets are read to measure, never to register. Thresholds were chosen on
+images of even numbers; odd ones tell how they hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from DiffRegLib.camera import read_geometry
+from DiffRegLib.files import read_image
+from DiffRegLib.image import Image
+from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
+from DiffRegLib.methods.projective.crowd import Crowd
+from DiffRegLib.methods.projective.gauss_newton import gauss_newton
+from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE
+from DiffRegLib.methods.projective.recipe import NARROW
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.views import views_of
+from DiffRegLib.ops.threads import one_thread
+from DiffRegLib.radiographs.attenuation import attenuation
+from DiffRegLib.radiographs.radiograph import Radiograph, prepare
+from DiffRegLib.radiographs.xray import XRay
+from DiffRegLib.transforms import Affine
+from Testing.studies.projective import DATA
+
+OTHER = {"spine_ap": 5, "pelvis_lateral": 5, "chest_ribs": 5, "fine": 5, "pelvis_long": 6}
+COUNTS = {**OTHER, "drr_pelvis_hard": 20}  # images of each set
+LIMITS = (1.0, 2.0, 5.0)  # mm
+HALVES = {"even": 0, "odd": 1}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One X-ray with starts and target (4,4) of the CT, and points (N,3) of the CT to measure at."""
+
+    name: str
+    ct: Image
+    xray: Radiograph
+    starts: dict[str, Tensor]
+    target: Tensor
+    points: Tensor
+
+    def error(self, pose: Tensor) -> float:
+        """Mean distance of the points, mm."""
+        return float((Affine(pose)(self.points) - Affine(self.target)(self.points)).norm(dim=1).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["stages", "recipe"])
+    parser.add_argument("--sets", nargs="+", default=list(OTHER), choices=list(COUNTS))
+    parser.add_argument("--cases", nargs="+", type=int, default=list(range(20)))
+    parser.add_argument("--start", nargs="+", default=["far"], choices=["far", "near"])
+    parser.add_argument("--half", nargs="+", default=list(HALVES), choices=list(HALVES))
+    parser.add_argument("--time-limit", type=float, default=PoseOptions().time_limit, help="of a case, seconds")
+    arguments = parser.parse_args()
+    halves = {HALVES[half] for half in arguments.half}
+    chosen = {s: [k for k in arguments.cases if k < COUNTS[s] and k % 2 in halves] for s in arguments.sets}
+    if arguments.what == "stages":
+        _stages(chosen)
+    else:
+        for start in arguments.start:
+            _recipe(chosen, start, arguments.half, PoseOptions(time_limit=arguments.time_limit))
+
+
+def cases(folder: str, chosen: list[int]) -> Iterator[Case]:
+    """The X-rays of a set with their numbers."""
+    root = DATA / "drr_other" / folder if folder in OTHER else DATA / folder
+    ct = read_image(root / "ct.nii.gz" if folder in OTHER else DATA / "drr_pelvis" / "ct128.nii.gz")
+    poses = np.load(root / "poses.npz", allow_pickle=False)
+    images = np.load(root / ("xrays.npz" if folder in OTHER else "xrays256.npz"))["image"].astype(np.float32)
+    points = poses["bone_points"] if folder in OTHER else np.load(root / "pelvis_points.npz")["points_ct"]
+    for k in chosen:
+        file = root / f"geometry_{int(poses['view'][k])}.json" if folder in OTHER else _frontal()
+        camera = read_geometry(file, [images[k].shape])[0].camera
+        yield Case(
+            f"{folder} {k}",
+            ct,
+            prepare(XRay(images[k], f"{folder} {k}"), camera),
+            {"far": torch.tensor(poses["M_start"][k]), "near": torch.tensor(poses["M_start_near"][k])},
+            torch.tensor(poses["M_target"][k]),
+            torch.tensor(points, dtype=torch.float64),
+        )
+
+
+def _frontal() -> Path:
+    return DATA / "drr_pelvis" / "geometry.json"
+
+
+def _stages(chosen: dict[str, list[int]]) -> None:
+    print("| X-ray | search, 32 pixels | 64 | wide neighborhoods, 128 | small ones | evidence at the truth |")
+    print("|---|---|---|---|---|---|")
+    for folder, numbers in chosen.items():
+        for case in cases(folder, numbers):
+            with one_thread():
+                errors, evidence = _walk(case)
+            print(f"| {case.name} | {' | '.join(f'{e:.2f}' for e in errors)} | {evidence:.3f} |", flush=True)
+
+
+def _walk(case: Case) -> tuple[list[float], float]:
+    """Distances from the truth after each stage, and the evidence of the truth at the second level."""
+    options = PoseOptions()
+    scene = Scene(attenuation(case.ct), views_of([case.xray]), options)
+    coarse, fine = (
+        Crowd(scene.level(width, True), scene.center, sigma, options.outlier)
+        for width, sigma in ((scene.search_level, WIDE), (scene.levels[0], FINE))
+    )
+    truth, errors = case.target[None], []
+    agreement = fine.agreement(truth)
+    signs = agreement.correlation.sign()
+    pose = truth
+    for crowd, steps in ((coarse, STEPS), (fine, MORE)):
+        pose = crowd.refined(pose, signs, steps)
+        errors.append(case.error(pose[0]))
+    pose = pose[0]
+    for pixels in (NARROW, 0.0):
+        problem = scene.problem(scene.levels[-1], "local-ncc", tuple(signs[0].tolist()), pixels, foreign=True)
+        problem.focus(pose)
+        pose = gauss_newton(problem, pose, options.iterations).pose
+        errors.append(case.error(pose))
+    return errors, float(agreement.evidence)
+
+
+def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], options: PoseOptions) -> None:
+    rows = {}
+    for folder, numbers in chosen.items():
+        for case in cases(folder, numbers):
+            begin, cpu = time.perf_counter(), time.process_time()
+            found = register(case.ct, [case.xray], options, initial=Affine(case.starts[start]))
+            seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+            error = case.error(found.pose.matrix)
+            rows[case.name] = (error, found, seconds, cpu)
+            print(f"{case.name}, {start}: {error:.2f} mm, {found.verdict} {found.reason}; {seconds:.1f} s", flush=True)
+    print(
+        "\n| set, start | half | images | "
+        + " | ".join(f"< {mm:g}" for mm in LIMITS)
+        + " | median | verdict | s | cpu s |"
+    )
+    print("|---|---|---|" + "---|" * (len(LIMITS) + 4))
+    for folder in [*chosen, "all"]:
+        for half in halves:
+            kept = [row for name, row in rows.items() if _belongs(name, folder, half)]
+            if kept:
+                print(f"| {folder}, {start} | {half} | {_summary(kept)}", flush=True)
+
+
+def _belongs(name: str, folder: str, half: str) -> bool:
+    owner, number = name.split()
+    return folder in ("all", owner) and int(number) % 2 == HALVES[half]
+
+
+def _summary(rows: list[tuple[float, PoseRegistration, float, float]]) -> str:
+    errors = np.array([row[0] for row in rows])
+    verdicts = [row[1].verdict for row in rows]
+    wrong = sum(error > 5 and verdict == "converged" for error, verdict in zip(errors, verdicts))
+    shown = ", ".join(f"{verdicts.count(v)} {v}" for v in ("converged", "doubtful", "failed") if v in verdicts)
+    counts = " | ".join(str(int((errors < mm).sum())) for mm in LIMITS)
+    times = " | ".join(f"{np.median(t):.1f} ({max(t):.1f})" for t in zip(*((row[2], row[3]) for row in rows)))
+    return f"{len(rows)} | {counts} | {np.median(errors):.2f} | {shown}; {wrong} sure and wrong | {times} |"
+
+
+if __name__ == "__main__":
+    main()
