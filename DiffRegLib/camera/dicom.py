@@ -74,8 +74,8 @@ def from_dicom(
     if missing:
         lacking = ", ".join(f"{key} ({TAGS[key].replace('|', ',')})" for key in missing)
         raise RegistrationError(
-            f"{name} does not say how it was taken, these DICOM tags are missing: {lacking}; give its geometry by "
-            "{geometry}.",
+            f"{name} does not say how it was taken, these DICOM tags are missing: {lacking}; give its geometry "
+            "with {geometry}.",
             option="geometry",
             path=name,
         )
@@ -114,7 +114,7 @@ def _number(found: dict[str, list[str]], key: str, name: str) -> float:
     except ValueError:
         raise RegistrationError(
             f"{name} has {found[key][0]!r} in the DICOM tag {key} ({TAGS[key].replace('|', ',')}): give its geometry "
-            "by {geometry}.",
+            "with {geometry}.",
             option="geometry",
             path=name,
         ) from None
