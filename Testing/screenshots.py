@@ -2,8 +2,9 @@
 
 Splat Registration: a lung CT and its known deformation. Registration Review: that result, with its landmarks.
 Dense Registration: an abdomen before and after contrast, deformed. Supervoxel Registration: an abdomen and its known
-deformation, one supervoxel picked out. Neural Registration: a brain, half way. X-ray Pose: a CT and an X-ray whose grey scale, soft tissue and instruments are not the CT's, before and after
-a refinement; prints how far the bones are off in each picture. DIFFREG_DATA names the folder of the data.
+deformation, one supervoxel picked out. Neural Registration: a brain, half way. X-ray Pose: a CT and an X-ray whose
+grey scale, soft tissue and instruments are not the CT's, before and after a refinement; prints how far the bones are
+off in each picture. DIFFREG_DATA names the folder of the data.
 """
 
 from __future__ import annotations
