@@ -18,8 +18,19 @@ PAGES = ("README.md", "CONTRIBUTING.md")
 VERB_NAMES = [*VERBS, *(m.verb for m in methods())]
 TRAINED = [m.name for m in methods() if m.train]
 SMALL = {
-    "phantom": ["--spacing", "3"],
-    "splat": ["--points", "400", "--coarse-iterations", "5", "--fine-iterations", "5", "--device", "cpu"],
+    "phantom": ["--spacing", "4"],
+    "splat": [
+        "--feature",
+        "surface",
+        "--points",
+        "400",
+        "--coarse-iterations",
+        "5",
+        "--fine-iterations",
+        "5",
+        "--device",
+        "cpu",
+    ],
     "drr": ["--size", "64"],
     "pose": ["--no-search", "--optimizer", "none"],
 }
