@@ -37,7 +37,7 @@ METHOD = Method(
     run="DiffRegLib.methods.supervoxels.run:run",
     presets={
         "within-a-patient": {"supervoxels": SupervoxelOptions()},
-        "between-patients": {"supervoxels": SupervoxelOptions(stiffness=0.05)},
+        "between-patients": {"supervoxels": SupervoxelOptions(stiffness=0.03)},
     },
     train=Training(
         summary="train the network that predicts the supervoxels of a reference in other scans",

@@ -12,7 +12,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.transforms import DisplacementField
 from DiffRegLib.transforms.folds import least_determinant, unfolded
 
-NODES = 8.0  # mm between the nodes of the field; 2048 key points in a trunk lie some 15 mm apart
+NODES = 8.0  # mm between the nodes of the field; 4096 key points in a trunk lie some 12 mm apart
 SMOOTHING = 1.0  # mm; of the thin plate, which weighs the bending against the distance to the displacements found
 EVALUATED = 20000  # nodes at a time
 

@@ -38,9 +38,9 @@ class SupervoxelOptions:
     finish: bool = option(
         True, "finish on the images: what is smaller than a supervoxel, and what lies beyond the body", advanced=False
     )
-    points: int = option(2048, "key points in the foreground of the fixed scan", low=32, high=20000, advanced=False)
+    points: int = option(4096, "key points in the foreground of the fixed scan", low=32, high=20000, advanced=False)
     stiffness: float = option(
-        0.01, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False
+        0.003, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False
     )
     iterations: int = option(100, "steps of Adam", low=1, high=10000)
     learning_rate: float = option(0.05, "step of Adam, in half extents of the box", low=1e-5, high=1.0)

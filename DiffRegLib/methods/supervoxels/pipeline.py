@@ -26,8 +26,8 @@ from DiffRegLib.transforms import Transform
 Align = Callable[[Image, Image], Transform]
 """From two scans on grids of supervoxels to a transform from the first to the second, RAS mm."""
 
-WIDTHS = (5, 1)  # mean at half resolution of the channels at each level: from far, then to the border of a supervoxel
-REACH = 20.0  # mm; key points of 2048 lie some 15 mm apart, further away nothing drives the field
+WIDTHS = (5, 3)  # mean at half resolution of the channels at each level: from far, then near the border of a supervoxel
+REACH = 20.0  # mm; 4096 key points in a trunk lie some 12 mm apart, further away nothing drives the field
 COARSE = 8.0  # mm of the grid of distances to the key points
 
 
