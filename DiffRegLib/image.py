@@ -113,12 +113,14 @@ class Image(Lattice):
         depth, height, width = like.shape
         at_once = max(1, RESAMPLED // (height * width))
         j, i = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        slabs = []
+        kind = self.data.dtype if mode == "nearest" or self.data.is_floating_point() else torch.float32
+        result = torch.empty(self.channels, *like.shape, dtype=kind, device=self.device)
         for k in torch.arange(depth).split(at_once):
             index = [axis.expand(len(k), height, width) for axis in (i, j, k[:, None, None])]
             points = like.to_world(torch.stack(index, -1).float()).to(self.device)
-            slabs.append(self.sample(transform(points) if transform else points, mode, outside))
-        return Image(torch.cat(slabs, 1), like.affine)
+            moved = transform(points) if transform else points
+            result[:, int(k[0]) : int(k[-1]) + 1] = self.sample(moved, mode, outside)
+        return Image(result, like.affine)
 
 
 def check_nifti(path: Path, image: SimpleITK.Image) -> None:
@@ -199,9 +201,13 @@ def stored_as(data: Tensor, dtype: str) -> np.ndarray:
     import numpy as np
 
     array = data.detach().cpu().numpy()
-    if np.issubdtype(np.dtype(dtype), np.integer):
-        array = _clipped(array, np.iinfo(dtype))
-    return array.astype(dtype, copy=False)
+    if array.dtype == np.dtype(dtype):
+        return array
+    result = np.empty(array.shape, dtype)
+    for part, target in zip(array.reshape(-1, *array.shape[2:]), result.reshape(-1, *array.shape[2:])):
+        whole = np.issubdtype(result.dtype, np.integer)
+        target[...] = _clipped(part, np.iinfo(dtype)) if whole else part
+    return result
 
 
 def _clipped(data: np.ndarray, limits: np.iinfo) -> np.ndarray:
