@@ -14,7 +14,7 @@ from DiffRegLib.options import from_arguments, to_dict
 CORE = "OUT gets transform.h5 and inverse.h5 (ITK), metrics.json, job.json and overview.png"
 
 QUALITIES = {"fast", "balanced", "best"}
-"""Presets that may be asked for as a quality."""
+"""Where these are among the presets, they may be asked for as a quality."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, method: Method) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, method: Method) -> None:
     add_output(parser)
     if method.presets:
         text = "options for a purpose; other flags go over them"
-        names = ("--preset", "--quality") if set(method.presets) <= QUALITIES else ("--preset",)
+        names = ("--preset", "--quality") if set(method.presets) >= QUALITIES else ("--preset",)
         parser.add_argument(*names, choices=tuple(method.presets), help=text)
     for group, options in method.options.items():
         add_options(parser, options, f"options of {group}")

@@ -66,7 +66,7 @@ def test_from_files_to_a_result_and_on_from_its_field(pair, tmp_path):
 
 def test_a_quality_is_a_preset():
     shown = neural("--help")
-    assert "--quality {balanced,fast,best}" in shown.stdout
+    assert "--quality {balanced,fast,best,finish}" in shown.stdout
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence(pair, tmp_path):

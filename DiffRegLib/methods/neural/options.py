@@ -59,5 +59,13 @@ PRESETS: dict[str, NeuralOptions] = {
     "balanced": NeuralOptions(),
     "fast": dataclasses.replace(NeuralOptions(), iterations=(80, 70, 70)),
     "best": dataclasses.replace(NeuralOptions(), iterations=(150, 150, 400), samples=(2048, 4096, 4096)),
+    "finish": dataclasses.replace(
+        NeuralOptions(),
+        blurs=(2.0, 1.0),
+        spacings=(3.0, 2.0),
+        iterations=(50, 100),
+        samples=(2048, 2048),
+        learning_rate=5e-4,
+    ),
 }
-"""Options by how long one may wait; the first are the defaults."""
+"""Options by how long one may wait, the first are the defaults; "finish" goes on from the result of another method."""

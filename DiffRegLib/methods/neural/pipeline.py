@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from DiffRegLib import __version__
-from DiffRegLib.dense.support import driven, reach
 from DiffRegLib.geometry import Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.methods.neural.checks import check_options, check_pair
@@ -22,13 +21,12 @@ from DiffRegLib.methods.neural.network import Size
 from DiffRegLib.methods.neural.optimize import InstanceOptimization
 from DiffRegLib.methods.neural.options import NeuralOptions
 from DiffRegLib.methods.neural.prepare import Pair, chosen_similarity
-from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, Support, TraceRow
+from DiffRegLib.methods.neural.support import driven
+from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, TraceRow
 from DiffRegLib.ops.device import peak_memory_mb
 from DiffRegLib.options import to_dict
 from DiffRegLib.transforms import Affine, Composite, Transform
 
-OUTSIDE = "is what the networks continue"
-"""What the field does where the images do not drive it."""
 EXPORT = 0.04
 """Share of the progress that the export takes."""
 
@@ -115,17 +113,8 @@ def _registration(
         "field_folded_percent": 100 * exported.folded,
         "field_inconsistency_mm": exported.inconsistency,
     }
-    support = _support(pair, transform, min(provenance.options["spacings"]))
+    support = driven(pair, transform, provenance.options["code_spacing"] / 2)
     return Registration(transform, inverse, trace, provenance, exported.residual, support, metrics)
-
-
-def _support(pair: Pair, transform: Transform, voxel: float) -> Support | None:
-    """Where both images have contrast; of two slices nothing is said. voxel: of the finest level, mm."""
-    if pair.fixed.shape[0] == 1:
-        return None
-    voxel = max(voxel, float(pair.fixed.spacing.min()))
-    masks = pair.fixed_mask, pair.moving_mask
-    return Support(driven(pair.fixed, pair.moving, transform, masks, voxel), reach(voxel), OUTSIDE)
 
 
 def _inverse(initial: Transform, fixed: Image) -> Transform:
