@@ -10,12 +10,11 @@ import torch
 
 from DiffRegLib.camera import c_arm, read_geometry, write_geometry
 from DiffRegLib.cli import main
-from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_image, read_transform, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job
-from DiffRegLib.jobs.progress import Reporter
+from DiffRegLib.jobs.progress import Reporter, parse
 from DiffRegLib.jobs.worker import run_job
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
@@ -69,7 +68,7 @@ def in_process(monkeypatch, tmp_path_factory):
         code = run_job(folder, Reporter(folder / PROGRESS, output))
         if code == 2:
             assert sorted(p.name for p in folder.iterdir()) == [JOB, PROGRESS]
-            raise RegistrationError(json.loads(output.getvalue().splitlines()[-1])["error"])
+            raise parse(output.getvalue().splitlines()[-1]).fault
         assert code == 0, output.getvalue()
         return Path((folder / RESULT).replace(out)), False
 
@@ -273,7 +272,7 @@ def test_a_frontal_png_has_the_head_up_and_the_right_side_on_the_left(scene, tmp
     ct = body()
     x, _, z = (ct.grid().double() - CENTER).unbind(-1)
     one = ct.data.clone().fill_(-1000)
-    one[0][((x - 40).abs() < 12) & ((z - 50).abs() < 12)] = 1000  # right and up
+    one[0][((x - 40).abs() < 12) & ((z - 50).abs() < 12)] = 600  # bone, right and up
     write_image(Image(one, ct.affine), tmp_path / "ct.nii.gz", "int16")
     assert said(capsys, "drr", tmp_path / "ct.nii.gz", "-o", tmp_path / "a.png", "--size", 64)[0] == 0
     gray = np.array(Picture.open(tmp_path / "a.png")).astype(float)
