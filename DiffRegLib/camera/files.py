@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import roma
 import torch
 from torch import Tensor
 
@@ -195,6 +194,8 @@ def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor |
     params = _numbers(view, "params", 6, name)
     if isocenter is None:
         raise RegistrationError(f"{name} lacks isocentre_ct_mm, about which params turn: give it in RAS mm.")
+    import roma  # here, for it brings torch's compiler with it: a second at every start
+
     pose = torch.eye(4, dtype=torch.float64)
     pose[:3, :3] = roma.euler_to_rotmat("xyz", params[:3], degrees=True)  # Rz Ry Rx, as `transforms.rigid`
     pose[:3, 3] = isocenter + params[3:] - pose[:3, :3] @ isocenter

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import roma
 import torch
 from torch import Tensor
 
@@ -24,6 +23,8 @@ def fit_rigid(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Aff
     spread = torch.linalg.svdvals((source - source.mean(0)).T @ (target - target.mean(0)))
     if spread[1] < 1e-9 * spread[0].clamp(min=1e-12):
         raise RegistrationError("The paired points lie on one line: add points beside it.")
+    import roma  # here, for it brings torch's compiler with it: a second at every start
+
     return Affine(roma.Rigid(*roma.rigid_points_registration(source, target)).to_homogeneous())
 
 

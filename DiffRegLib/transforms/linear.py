@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import roma
 import torch
 from torch import Tensor
 
@@ -56,7 +55,14 @@ class Affine(Transform):
 
 def rotation_matrix(angles: Float[Tensor, 3] | Sequence[float]) -> Float[Tensor, "3 3"]:
     """(3, 3) R = Rz(rz) Ry(ry) Rx(rx), right-handed, from (rx, ry, rz) in degrees; differentiable."""
-    return roma.euler_to_rotmat("xyz", torch.as_tensor(angles, dtype=torch.float64), degrees=True)
+    radians = torch.as_tensor(angles, dtype=torch.float64).deg2rad()
+    (cx, cy, cz), (sx, sy, sz) = radians.cos(), radians.sin()
+    rows = (
+        torch.stack((cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx)),
+        torch.stack((sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx)),
+        torch.stack((-sy, cy * sx, cy * cx)),
+    )
+    return torch.stack(rows)
 
 
 def rigid(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import roma
 import torch
 from torch import Tensor
 
@@ -43,6 +42,8 @@ def geodesic(
     Left-invariant metrics of SE(3): Zefran, Kumar, Croke, IEEE Trans. Robotics and Automation 1998; used as the target
     of a learned similarity: Gao et al., ProST, MICCAI 2020, eq. 7. Differentiable to both poses.
     """
+    import roma  # here, for it brings torch's compiler with it: a second at every start
+
     turn = roma.rotmat_to_rotvec(pose[..., :3, :3] @ target[..., :3, :3].transpose(-1, -2))
     place, goal = (_applied(m, center.to(m)) for m in (pose, target))
     shift = place - goal
