@@ -63,7 +63,7 @@ def continued(volume: Image, reach: float = REACH) -> Continuation:
     smooth = _smooth(Image(inner.data.clamp(max=DENSEST), inner.affine))
     sides = _voxels(inner, cut, reach)
     whole = _widened(smooth, sides)
-    whole.data[(0, *_inside(inner, sides))] = inner.data[0]
+    whole.data[0][_inside(inner, sides)] = inner.data[0]
     coarse = pooled(smooth, COARSE)
     sides = _voxels(coarse, cut, FAR * reach)
     beyond = _widened(coarse, sides)
@@ -97,7 +97,8 @@ def cut_faces(body: Tensor) -> Cut:
         others = tuple(a for a in range(3) if a != axis)
         area = body.float().mean(others)
         most = float(area.max())
-        cut.append(tuple(bool(most > 0 and float(end.max()) > CUT * most) for end in (area[:2], area[-2:])))
+        first, last = (most > 0 and float(end.max()) > CUT * most for end in (area[:2], area[-2:]))
+        cut.append((first, last))
     return tuple(cut)
 
 
