@@ -20,6 +20,7 @@ from DiffRegLib.review.page import write_report
 from DiffRegLib.review.page.document import document
 from DiffRegLib.transforms import Affine, DisplacementField, write_transform
 from Testing.library.geometry import smooth_image
+from Testing.patience import patient
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 VOID = {"meta", "img", "input", "br"}
@@ -111,7 +112,7 @@ def test_a_browser_shows_the_report_runs_its_script_and_photographs_it(review, t
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [browser(), *flags, "--virtual-time-budget=2000"]
     dump = subprocess.run(
-        [*command, "--dump-dom", f"{page.as_uri()}#case2"], capture_output=True, text=True, timeout=120
+        [*command, "--dump-dom", f"{page.as_uri()}#case2"], capture_output=True, text=True, timeout=patient(60)
     ).stdout
     opened = re.findall(r'<article class="case( open)?" id="(case\d)"', dump)
     assert opened == [("", "case1"), (" open", "case2")]
@@ -120,7 +121,7 @@ def test_a_browser_shows_the_report_runs_its_script_and_photographs_it(review, t
     subprocess.run(
         [*command, "--window-size=1200,1600", f"--screenshot={picture}", page.as_uri()],
         capture_output=True,
-        timeout=120,
+        timeout=patient(60),
     )
     from PIL import Image as Picture
 

@@ -134,7 +134,7 @@ def test_a_pair_mends_the_transform_there_and_is_undone(host, reviewed):
     fixed.AddControlPoint(*place)
     moving.AddControlPoint(*(place + SHIFT))
     assert reviewed.firstLook is not None
-    host.wait_until(lambda: not reviewed.mending.working, 60.0, "the whole of the mended image")
+    host.wait_until(lambda: not reviewed.mending.working, review_panel.SECONDS, "the whole of the mended image")
     mended = parameters(reviewed).mended
     found = arrays.map_points(from_world(mended), place[None])[0]
     assert np.linalg.norm(found - place - SHIFT) < 0.1
