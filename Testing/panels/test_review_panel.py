@@ -184,7 +184,7 @@ def test_what_is_missing_or_wrong_stands_under_the_button(host):
     assert "belong together" in panel.ui.statusLabel.text
     parameters(panel).moving_landmarks = review_panel.points("few", [(0, 0, 0)])
     review_panel.review(host, panel)
-    assert "6 landmarks on the fixed side and 1" in panel.ui.statusLabel.text
+    assert '"F" has 6 landmarks and "few" has 1' in panel.ui.statusLabel.text
     assert not parameters(panel).review
 
 
