@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import itertools
 import os
 import re
 import shutil
@@ -63,15 +64,21 @@ endmacro()
 LOADED = """
 import sys
 from pathlib import Path
-root, module = sys.argv[1:3]
+root, testing, *modules = sys.argv[1:]
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(root)]
 sys.meta_path = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", type(f).__module__).lower()]
-sys.path.insert(0, sys.argv[3])
+sys.path.insert(0, testing)
 from Testing.host.host import Host
-panel = Host().open_module(module)
-sys.path.remove(sys.argv[3])
-import DiffRegLib
-print(DiffRegLib.__file__)
+host, before = Host(), list(sys.path)
+for module in modules:
+    host.open_module(module)
+    import DiffRegLib
+    print(DiffRegLib.__file__)
+    host.reset()
+    sys.path[:] = before  # and nothing of the tree is left: each module has to find the library by itself
+    tree = str(Path(DiffRegLib.__file__).parents[1])
+    for name in [n for n, m in sys.modules.items() if (getattr(m, "__file__", None) or "").startswith(tree)]:
+        del sys.modules[name]
 """
 
 
@@ -152,14 +159,14 @@ def worker_starts(library: Path) -> bool:
     return done.returncode == 2 and os.fspath(library) in done.stdout
 
 
-def loaded_library(module: Path) -> str:
-    """The file of the `DiffRegLib` that the panel of this copy uses in the test host; what went wrong on failure."""
+def loaded_libraries(modules: list[Path]) -> list[str]:
+    """The file of the `DiffRegLib` that each panel of a copy uses in the test host; what went wrong on failure."""
     host = tempfile.mkdtemp()
     try:
         shutil.copytree(ROOT / "Testing", Path(host) / "Testing", ignore=shutil.ignore_patterns("__pycache__"))
-        command = [sys.executable, "-c", LOADED, os.fspath(ROOT), os.fspath(module), host]
+        command = [sys.executable, "-c", LOADED, *map(os.fspath, (ROOT, host, *modules))]
         done = subprocess.run(command, capture_output=True, text=True, cwd=host)
-        return done.stdout.strip() or done.stderr
+        return [*done.stdout.splitlines(), *([done.stderr] if done.returncode else [])]
     finally:
         shutil.rmtree(host, ignore_errors=True)
 
@@ -179,9 +186,8 @@ def main() -> int:
         for tree, path in ((installed, ""), (dropped, "DiffReg/{name}/")):
             if not worker_starts(tree):
                 faults.append(f"The worker does not start in {tree}")
-            for name in MODULES:
-                file = tree / path.format(name=name) / f"{name}.py"
-                found = loaded_library(file)
+            files = [tree / path.format(name=name) / f"{name}.py" for name in MODULES]
+            for file, found in itertools.zip_longest(files, loaded_libraries(files)):
                 if found != os.fspath(tree / "DiffRegLib" / "__init__.py"):
                     faults.append(f"{file} uses the library {found}")
     print("\n".join(faults) or f"{len(MODULES)} modules find all that they use, installed and dropped in.")

@@ -82,21 +82,19 @@ def test_a_file_that_was_forgotten_is_found_out(installed, name, tmp_path):
 
 def test_the_installed_modules_use_the_library_beside_them(installed):
     assert install_tree.worker_starts(installed)
-    for name in MODULES:
-        _loads(installed / f"{name}.py", installed)
+    _load([installed / f"{name}.py" for name in MODULES], installed)
 
 
 def test_the_repository_dropped_into_slicer_uses_its_own_library(tmp_path):
     copy = install_tree.drop(tmp_path)
     assert install_tree.worker_starts(copy)
-    for name in MODULES:
-        _loads(copy / f"DiffReg/{name}/{name}.py", copy)
+    _load([copy / f"DiffReg/{name}/{name}.py" for name in MODULES], copy)
 
 
-def _loads(module, library):
+def _load(modules, library):
     if requirements.missing():
         pytest.skip(requirements.missing())
-    assert install_tree.loaded_library(module) == str(library / "DiffRegLib/__init__.py")
+    assert install_tree.loaded_libraries(modules) == [str(library / "DiffRegLib/__init__.py")] * len(modules)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -87,6 +87,13 @@ def test_where_packages_are_missing_the_test_of_the_module_is_skipped_and_says_s
     slicer.selfTests[name]()  # Reload and Test: no error either
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_the_test_of_the_module_passes(host, name):
+    """As CTest and Reload and Test run it."""
+    host.open_module(MODULES[name])
+    slicer.selfTests[name]()
+
+
 def test_a_slicer_that_is_too_old_is_told_so(host, monkeypatch):
     import DiffRegLib.mrml
 

@@ -230,7 +230,3 @@ def _center(node):
         return np.array(node.GetSegmentCenterRAS(node.GetSegmentation().GetNthSegmentID(0)))
     node.GetRASBounds(bounds)
     return (bounds[::2] + bounds[1::2]) / 2
-
-
-def test_the_self_test_of_the_module_passes(host, panel):
-    slicer.selfTests["SplatRegistration"]()

@@ -234,10 +234,6 @@ def test_a_reloaded_module_takes_over_the_scene(host, panel, registered):
     assert len([n for n in xray.node_names() if n.endswith("on its detector")]) == 1
 
 
-def test_the_self_test_of_the_module_passes(host, panel):
-    slicer.selfTests["XRayPose"]()
-
-
 def test_scripts_get_the_sentence_as_an_error(host, panel):
     import XRayPose
     from DiffRegLib.errors import RegistrationError
