@@ -24,7 +24,7 @@ CUT = 0.5  # of the largest section parallel to a face; where less of the face i
 DENSEST = 1.5 * WATER  # 1/mm; bone, but no implant, goes on beyond a face
 SMOOTH = 30.0  # mm; width of the mean at a face: nothing is left of repeated ribs, of the body its outline
 COARSE = 10.0  # mm; voxels of what lies beyond, of which only the amount matters
-FAR = 4.0  # times the reach, to which it is followed until it has faded
+FAR, FAINT = 2.0, 0.1  # times the reach, to which it is followed, and times the attenuation with which it is
 REACH = 50.0  # mm beyond a face; further out a ray that matters has left the body, or is hardly known
 
 Cut = tuple[tuple[bool, bool], ...]
@@ -64,10 +64,10 @@ def continued(volume: Image, reach: float = REACH) -> Continuation:
     sides = _voxels(inner, cut, reach)
     whole = _widened(smooth, sides)
     whole.data[0][_inside(inner, sides)] = inner.data[0]
-    coarse = pooled(smooth, COARSE)
-    sides = _voxels(coarse, cut, FAR * reach)
-    beyond = _widened(coarse, sides)
-    beyond.data[0] *= _fading(coarse, sides, reach).to(beyond.data)
+    sides = _voxels(inner, cut, FAR * reach)
+    beyond = _widened(smooth, sides)
+    beyond.data[0] *= _fading(inner, sides, reach).to(beyond.data)
+    beyond = pooled(beyond, COARSE)
     return Continuation(whole, beyond, cut)
 
 
@@ -122,14 +122,14 @@ def _inside(image: Image, sides: list[list[int]]) -> tuple[slice, ...]:
 
 
 def _fading(image: Image, sides: list[list[int]], reach: float) -> Tensor:
-    """(D,H,W): 0 in the image, beyond it exp(-d / reach) at a distance d: the guess is worth less the further it is."""
+    """(D,H,W): 0 in the image, 1 as far beyond it as the volume is continued, further out faint."""
     spacing = image.affine[:3, :3].norm(dim=0).flip(0).tolist()
     ways = []
     for (before, after), count, mm in zip(sides, image.shape, spacing):
         place = torch.arange(-before, count + after)
         ways.append(mm * torch.maximum(-place, place - count + 1).clamp(min=0))
     away = torch.stack(torch.meshgrid(*ways, indexing="ij")).amax(0)
-    return torch.where(away > 0, torch.exp(-away / reach), 0.0)
+    return torch.where(away > reach, FAINT, (away > 0).float())
 
 
 def _widened(image: Image, sides: list[list[int]]) -> Image:

@@ -73,12 +73,13 @@ def test_evidence_does_not_reward_leaving_out():
     assert evidence(-correlation, torch.tensor(1.0)) == 0
 
 
-def test_a_pose_that_sees_less_of_the_ct_knows_less_of_the_field(trunk):
+def test_a_ray_is_known_as_far_as_the_ct_made_its_attenuation(trunk):
     scene = Scene(attenuation(short(trunk, 14)), views_of([film(trunk, near())]), FOREIGN)
-    crowd = Crowd(scene.level(32, True), scene.center, 4.0, 2.0)
-    beside = rigid([0.0, 0.0, 0.0], [0.0, 0.0, 110.0], CENTER)
-    known = crowd.agreement(torch.stack([near().matrix, beside.matrix])).known[:, 0]
-    assert known[1] < 0.7 * known[0] and known[0] < 0.7
+    level, pose = scene.level(32, True), rigid([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], CENTER).matrix[None]
+    known = level.known(pose, level.renderer.images(pose))[0][0]
+    assert known[16, 16] > 0.9  # through the middle of the 80 mm that the CT has
+    assert known[1, 16] < 0.1  # 40 mm above its end, where the body goes on
+    assert known[16, 0] > 0.9  # beside the body, where nothing was cut
 
 
 def test_a_crowd_climbs_as_each_would_alone(trunk):
@@ -132,7 +133,7 @@ def test_a_verdict_compares_with_the_rivals_and_says_what_to_do(change, verdict,
 
 def test_a_result_never_scores_below_its_start(trunk):
     found = register(trunk, [film(trunk, near())], FOREIGN, initial=near())
-    assert found.standing.evidence >= 0.99 * found.standing.start
+    assert found.standing.evidence >= 0.98 * found.standing.start
     assert distance(trunk, found.pose, near()) < 2
 
 

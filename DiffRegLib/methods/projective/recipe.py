@@ -27,7 +27,7 @@ from DiffRegLib.methods.projective.places import refined as climb
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.rivals import ELSEWHERE, standing
 from DiffRegLib.methods.projective.scene import Scene
-from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, distance, refined, search
+from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.ops.threads import side_by_side
 
@@ -35,7 +35,9 @@ SAME = 0.985  # correlation of images from which they show the same line integra
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
 BELIEVED = 0.12  # evidence at the last stage of the search below which another round is worth its time
 LEAD = 0.85  # of the best evidence; where the best pose elsewhere has less, no further round is needed
-FINALISTS, CLOSE = 2, 0.85  # candidates that are refined to the end, with at least this part of the best evidence
+FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
+EQUAL = 0.01  # of the evidence, by which two poses do not differ
+HILL = 20.0  # mm; candidates of the search that are closer climb the same hill
 SIGNS = (1.0, -1.0)  # polarities that a view may have
 FEW = 3  # views up to which each may have a polarity of its own
 WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
@@ -102,19 +104,23 @@ def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
 def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     """Search over the whole field, then the best few to the end, and the better of them against its rivals."""
     places = _places(scene, start, watch)
-    close = [c for c in places.found if c.score > CLOSE * places.found[0].score]
+    hills = best_apart(places.found, scene.center, HILL)
+    close = [c for c in hills if c.score >= CLOSE * hills[0].score]
     finalists = close[: FINALISTS if scene.options.search else 1]
     if scene.options.optimizer == "gauss-newton" and scene.options.similarity == "auto":
         ends = side_by_side(lambda c: _ended(scene, c, watch), finalists)
     else:
         ends = [_finished(scene, finalists[0], "local-ncc", watch)]
-    judge = Crowd(scene.level(scene.levels[-1], True), scene.center, FINE, scene.options.outlier)
+    judge = Crowd(scene.level(scene.levels[0], True), scene.center, FINE, scene.options.outlier)
 
     def evidence(end: Estimate) -> float:
         signs = torch.tensor([scene.signs(end.best.polarity)])
         return float(judge.agreement(end.best.pose[None]).of(signs))
 
     best = max(ends, key=evidence)
+    unmoved = _judged(scene, start, best.best.polarity, "local-ncc")
+    if evidence(unmoved) > (1 + EQUAL) * evidence(best):  # a result never explains less than its start
+        best = unmoved
     watch.report(0.95, "Comparing the pose with its rivals.", best.best.pose)
     return replace(best, standing=standing(scene, best.best, start, places))
 

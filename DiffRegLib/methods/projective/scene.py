@@ -20,6 +20,7 @@ from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
 FINER = 2.0  # times the default step's samples; fine structure shows the samples as ripples along the depth
+FINEST = 0.23  # of the widest voxel that a level may have; samples that are denser show nothing more
 
 
 class Scene:
@@ -62,7 +63,8 @@ class Scene:
             Image(shown.volume.data.clamp(max=WATER * (1 + self.options.bone / 1000)), shown.volume.affine), widest
         )
         beyond = None if shown.whole else Renderer(shown.beyond, cameras)
-        exact = Renderer(volume, cameras, default_step(volume.affine) / FINER)
+        fine = max(default_step(volume.affine) / FINER, FINEST * self._voxel(width))
+        exact = Renderer(volume, cameras, fine)
         return Level(views, Renderer(volume, cameras), exact, Renderer(soft, cameras), beyond)
 
     def _voxel(self, width: int) -> float:

@@ -19,6 +19,7 @@ class Thresholds:
     known: float = 0.15  # part of the field: below, less than a sixth of the picture speaks
     rival: float = 0.9  # of the evidence: a pose elsewhere, or the other polarity
     oriented: float = 1.15  # of the evidence: another orientation of the image; symmetric anatomy reaches 1.08
+    start: float = 1.02  # of the evidence; the recipe returns the start where it has 1 % more
     loose: float = 3.0  # mm that the remaining differences may move a point by
     unfinished: float = 0.75  # mm to the optimum; the default recipe ends within 0.25
 
@@ -72,7 +73,7 @@ def _different(standing: Standing) -> Judgement:
         part = 100 * standing.oriented / evidence
         reason = f"the X-ray {standing.orientation} would fit {part:.0f} % as well"
         return Judgement("doubtful", reason, "check the orientation of the image against its geometry")
-    if standing.start > evidence:
+    if standing.start > LIMITS.start * evidence:
         return Judgement("doubtful", "the start explains the radiographs better", "keep the start, or search from it")
     if standing.elsewhere > LIMITS.rival * evidence:
         part = 100 * standing.elsewhere / evidence
