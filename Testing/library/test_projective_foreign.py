@@ -134,7 +134,7 @@ def test_a_verdict_compares_with_the_rivals_and_says_what_to_do(change, verdict,
 def test_a_result_never_scores_below_its_start(trunk):
     found = register(trunk, [film(trunk, near())], FOREIGN, initial=near())
     assert found.standing.evidence >= 0.98 * found.standing.start
-    assert distance(trunk, found.pose, near()) < 2
+    assert distance(trunk, found.pose, near()) < 5
 
 
 def test_two_threads_give_the_bits_of_one(trunk):
