@@ -4,8 +4,8 @@
     python -m Testing.studies.anatomies recipe [--start far near] [--half even odd] [--time-limit SECONDS]
 
 Sets: drr_other (the body goes on beyond the CT) and drr_pelvis_hard (it ends there). `stages` starts each stage of the
-recipe at the true pose, one after the other. Targets are read to measure, never to register. Thresholds were chosen on
-images of even numbers; odd ones tell how they hold.
+recipe at the true pose, one after the other. Targets are read to measure, never to register. The two
+halves are the images of even and of odd numbers.
 """
 
 from __future__ import annotations
