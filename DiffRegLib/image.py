@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import sys
-import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -23,10 +19,6 @@ if TYPE_CHECKING:
     import SimpleITK
     from jaxtyping import Float, Shaped
 
-
-NIFTI_FLOATS = {"16": "f4", "64": "f8"}
-NIFTI_HEADERS = (348, 540)
-"""Sizes of the header of NIfTI 1 and 2, the first number of a file in the machine's byte order."""
 RESAMPLED = 1 << 19
 """Voxels resampled at a time."""
 SKEW = 1e-3
@@ -121,39 +113,6 @@ class Image(Lattice):
             moved = transform(points) if transform else points
             result[:, int(k[0]) : int(k[-1]) + 1] = self.sample(moved, mode, outside)
         return Image(result, like.affine)
-
-
-def check_nifti(path: Path, image: SimpleITK.Image) -> None:
-    """Raises `RegistrationError` where the NIfTI file that was read as `image` is cut off or not finite.
-
-    ITK puts zeros there and says nothing. Files of other formats pass.
-    """
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return
-    expected = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * int(image.GetMetaData("bitpix")) // 8
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            content = file.read()
-    except (EOFError, OSError, zlib.error):
-        content = b""
-    if len(content) < expected:
-        raise RegistrationError(f"{path} is truncated or damaged: copy it again from its source.")
-    if image.GetMetaData("datatype") in NIFTI_FLOATS:
-        _check_finite(path, content, NIFTI_FLOATS[image.GetMetaData("datatype")], int(image.GetMetaData("vox_offset")))
-
-
-def _check_finite(path: Path, content: bytes, dtype: str, offset: int) -> None:
-    import numpy as np
-
-    count = (len(content) - offset) // np.dtype(dtype).itemsize
-    swapped = int.from_bytes(content[:4], sys.byteorder) not in NIFTI_HEADERS
-    values = np.frombuffer(content, np.dtype(dtype).newbyteorder("S" if swapped else "="), count, offset)
-    if not np.isfinite(values).all():
-        raise _not_finite(path)
-
-
-def _not_finite(path: Path) -> RegistrationError:
-    return RegistrationError(f"{path} holds NaN or infinite voxels: replace them, for instance by 0 or by air.")
 
 
 def from_itk(image: SimpleITK.Image) -> Image:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import kind_of, open_file, read_image, read_transform, renumbered, split_key
+from DiffRegLib.files import open_file, read_image, read_transform, renumbered, split_key
 from DiffRegLib.files.opening import Opened
 from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import METRICS, Job, read_job
@@ -199,8 +199,3 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         return json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def is_result(path: str) -> bool:
-    """Whether a path is a result folder; raises RegistrationError where it does not exist."""
-    return kind_of(path) == "result"

@@ -17,7 +17,6 @@ from DiffRegLib.ops.axes import box, filter_axes
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-CHANNELS = 12
 SIX = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
 PAIRS = tuple((a, b) for a, b in combinations(range(6), 2) if SIX[a] != tuple(-x for x in SIX[b]))
 """The 12 pairs of the six neighbors that lie next to each other, all sqrt(2) apart."""

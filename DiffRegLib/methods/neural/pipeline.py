@@ -79,16 +79,7 @@ def register(
     with torch.no_grad():
         exported = export(field)
     meter.step("The field is sampled.", steps)
-    provenance = Provenance(
-        method="neural",
-        version=__version__,
-        options=to_dict(asked),
-        seed=options.seed,
-        device="cpu",
-        seconds=round(time.perf_counter() - start, 3),
-        peak_memory_mb=round(peak_memory_mb(torch.device("cpu")), 1),
-        inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
-    )
+    provenance = _provenance(asked, fixed, moving, time.perf_counter() - start)
     facts = {"similarity": similarity, "notes": notes, "dissimilarity": [start_loss, loss]}
     return _registration(exported, pair, trace, provenance, facts)
 
@@ -100,6 +91,19 @@ def new_field(fixed: Lattice, options: NeuralOptions) -> NeuralField:
     nodes = torch.ceil(extent / options.code_spacing).long() + 1
     shape = [int(n) for n in nodes.flip(0)]
     return NeuralField(fixed, size, (1, *shape[1:]) if fixed.shape[0] == 1 else tuple(shape), options.seed)
+
+
+def _provenance(options: NeuralOptions, fixed: Image, moving: Image, seconds: float) -> Provenance:
+    return Provenance(
+        method="neural",
+        version=__version__,
+        options=to_dict(options),
+        seed=options.seed,
+        device="cpu",
+        seconds=round(seconds, 3),
+        peak_memory_mb=round(peak_memory_mb(torch.device("cpu")), 1),
+        inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
+    )
 
 
 def _registration(

@@ -16,7 +16,6 @@ from DiffRegLib.review.views import Box, View
 
 FOLD = (1.0, 0.0, 0.0, 1.0)
 OPACITY = 0.6
-Colored = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
