@@ -20,7 +20,7 @@ from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
 FINER = 2.0  # times the default step's samples; fine structure shows the samples as ripples along the depth
-FINEST = 0.23  # of the widest voxel that a level may have; samples that are denser show nothing more
+FINEST = 0.19  # of the widest voxel that a level may have; samples that are denser show nothing more
 
 
 class Scene:
