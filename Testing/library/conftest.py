@@ -1,5 +1,6 @@
 """Fixtures of the library's tests: the shared data, where they are at hand."""
 
+import io
 import os
 from pathlib import Path
 
@@ -24,3 +25,24 @@ def one_thread():
 
     with one_thread():
         yield
+
+
+@pytest.fixture
+def in_process(monkeypatch, tmp_path_factory):
+    """Jobs of the command line run in the process of the test, without the seconds that a worker takes to start."""
+    from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job, parse
+    from DiffRegLib.jobs.progress import Reporter
+    from DiffRegLib.jobs.worker import run_job
+
+    def run_to(out, method, inputs, options, overwrite):
+        folder = tmp_path_factory.mktemp("job")
+        make_job(folder, method, inputs, options)
+        output = io.StringIO()
+        code = run_job(folder, Reporter(folder / PROGRESS, output))
+        if code == 2:
+            assert sorted(p.name for p in folder.iterdir()) == [JOB, PROGRESS]
+            raise parse(output.getvalue().splitlines()[-1]).fault
+        assert code == 0, output.getvalue()
+        return Path((folder / RESULT).replace(out)), False
+
+    monkeypatch.setattr("DiffRegLib.cli.execute.run_to", run_to)

@@ -1,8 +1,6 @@
 """`diffreg pose` and `diffreg drr` as their user meets them: files, exit codes, and one sentence for bad input."""
 
-import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +11,6 @@ from DiffRegLib.cli import main
 from DiffRegLib.files import read_image, read_transform, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.jobs import JOB, PROGRESS, RESULT, make_job
-from DiffRegLib.jobs.progress import Reporter, parse
-from DiffRegLib.jobs.worker import run_job
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import Affine, rigid, write_transform
@@ -55,24 +50,6 @@ def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def in_process(monkeypatch, tmp_path_factory):
-    """Jobs run in the process of the test, without the seconds that a worker takes to start."""
-
-    def run_to(out, method, inputs, options, overwrite):
-        folder = tmp_path_factory.mktemp("job")
-        make_job(folder, method, inputs, options)
-        output = io.StringIO()
-        code = run_job(folder, Reporter(folder / PROGRESS, output))
-        if code == 2:
-            assert sorted(p.name for p in folder.iterdir()) == [JOB, PROGRESS]
-            raise parse(output.getvalue().splitlines()[-1]).fault
-        assert code == 0, output.getvalue()
-        return Path((folder / RESULT).replace(out)), False
-
-    monkeypatch.setattr("DiffRegLib.cli.execute.run_to", run_to)
 
 
 def said(capsys, *arguments):

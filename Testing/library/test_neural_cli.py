@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
-import sys
 
 import pytest
 import torch
 
+from DiffRegLib.cli import main
 from DiffRegLib.files import read_transform, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
-from DiffRegLib.jobs import worker_environment
 
 QUICK = (
     *("--blurs", "4", "2", "--spacings", "4", "2", "--iterations", "30", "30", "--samples", "512", "512"),
@@ -22,9 +23,17 @@ QUICK = (
 SHIFT = torch.tensor([2.5, -2.0, 0.0])
 
 
-def neural(*arguments):
-    command = [sys.executable, "-m", "DiffRegLib", "neural", *map(str, arguments)]
-    return subprocess.run(command, env=worker_environment(), capture_output=True, text=True, timeout=300)
+@pytest.fixture
+def neural(in_process):
+    """Runs the command: its exit code, output and complaint."""
+
+    def run(*arguments):
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            code = main(["neural", *map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+    return run
 
 
 def blobs(shift: torch.Tensor) -> Image:
@@ -46,7 +55,7 @@ def pair(tmp_path_factory):
     return paths
 
 
-def test_from_files_to_a_result_and_on_from_its_field(pair, tmp_path):
+def test_from_files_to_a_result_and_on_from_its_field(neural, pair, tmp_path):
     """fixed(x) = moving(x + shift): the transform found moves the middle by the shift."""
     first = neural(*pair, "-o", tmp_path / "first", "--save-field", *QUICK)
     assert first.returncode == 0, first.stderr
@@ -64,12 +73,13 @@ def test_from_files_to_a_result_and_on_from_its_field(pair, tmp_path):
     assert losses[1][0]["similarity"] < losses[0][0]["similarity"] / 2
 
 
-def test_a_quality_is_a_preset():
-    shown = neural("--help")
-    assert "--quality {balanced,fast,best,finish}" in shown.stdout
+def test_a_quality_is_a_preset(capsys):
+    with pytest.raises(SystemExit):
+        main(["neural", "--help"])
+    assert "--quality {balanced,fast,best}" in capsys.readouterr().out
 
 
-def test_what_does_not_fit_is_refused_in_one_sentence(pair, tmp_path):
+def test_what_does_not_fit_is_refused_in_one_sentence(neural, pair, tmp_path):
     wrong = neural(*pair, "-o", tmp_path / "out", "--blurs", "4", "--iterations", "5")
     assert wrong.returncode == 2 and "--blurs" in wrong.stderr and len(wrong.stderr.strip().splitlines()) == 1
     other = tmp_path / "other.safetensors"

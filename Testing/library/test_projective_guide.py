@@ -88,7 +88,7 @@ def test_another_similarity_after_the_network_is_refused(ct, tmp_path):
 
 
 @pytest.fixture
-def command(ct, tmp_path):
+def command(ct, tmp_path, in_process):
     seen = xray(ct, TRUTH)
     write_image(ct, tmp_path / "ct.nii.gz", "int16")
     write_image(Image((ct.data > 200).float(), ct.affine), tmp_path / "bones.nii.gz", "uint8")
