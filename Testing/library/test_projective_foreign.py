@@ -137,10 +137,18 @@ def test_a_result_never_scores_below_its_start(trunk):
     assert distance(trunk, found.pose, near()) < 5
 
 
-def test_two_threads_give_the_bits_of_one(trunk):
+@pytest.fixture
+def threads():
+    """Sets the number of torch's threads, for the test alone."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_two_threads_give_the_bits_of_one(trunk, threads):
     poses = []
     for count in (1, 2):
-        torch.set_num_threads(count)
+        threads(count)
         poses.append(register(trunk, [film(trunk, near())], dataclasses.replace(FOREIGN, starts=50)).pose.matrix)
     assert torch.equal(*poses)
 

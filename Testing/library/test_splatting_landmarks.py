@@ -44,5 +44,4 @@ def test_ten_pairs_at_the_worst_landmarks_bring_the_others_a_third_nearer(shared
     options = dataclasses.replace(PRESETS["lung-vessels"], landmark_weight=WEIGHT)
     again = register(*clouds, options, landmarks=(fixed[worst], moving[worst]))
     after = target_registration_error(again.transform, fixed, moving)
-    assert before.mean() == pytest.approx(5.13, abs=0.1)
     assert float(after[others].mean()) <= float(before[others].mean()) * 2 / 3
