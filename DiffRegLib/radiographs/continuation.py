@@ -106,7 +106,8 @@ def _smooth(image: Image) -> Image:
     """The mean over cubes of `SMOOTH` mm; at a face, over the part of the cube that the image has."""
     spacing, data = image.affine[:3, :3].norm(dim=0).flip(0).tolist(), image.data[None]
     for axis, mm in enumerate(spacing):  # one axis after the other: a cube of 30 voxels would cost 300 times as much
-        reach = [int(SMOOTH / 2 / mm) * (axis == other) for other in range(3)]
+        most = (data.shape[2 + axis] - 1) // 2  # of a CT of few voxels: its whole width
+        reach = [min(int(SMOOTH / 2 / mm), most) * (axis == other) for other in range(3)]
         data = F.avg_pool3d(data, [2 * n + 1 for n in reach], 1, reach, count_include_pad=False)
     return Image(data[0], image.affine)
 

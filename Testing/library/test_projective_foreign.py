@@ -159,3 +159,9 @@ def test_the_polarity_that_is_stated_speaks_of_the_file(trunk):
     found = register(trunk, [inverted], dataclasses.replace(FOREIGN, polarity="negative", search=False), near())
     assert found.polarity == "negative" and distance(trunk, found.pose, near()) < 2
     assert isinstance(found.pose, Affine)
+
+
+def test_a_ct_of_few_voxels_goes_on_beyond_its_cut_faces(trunk):
+    small = Image(trunk.data[:, ::6, ::6, ::6], trunk.affine @ torch.diag(torch.tensor([6.0, 6, 6, 1]).double()))
+    wider = continued(attenuation(small)).volume
+    assert min(wider.shape) >= min(small.shape) and wider.data.isfinite().all()

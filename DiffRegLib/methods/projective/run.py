@@ -43,15 +43,19 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     if "network" in inputs:
         pose = dataclasses.replace(pose, network=inputs["network"].path)
     given = read_input(inputs, imaging, options["start"].pose, pose.polarity)
-    if pose.polarity != "auto":
-        pose = dataclasses.replace(pose, polarity="positive")  # the radiographs were brought to it
+    stated, radiographs = pose.polarity, given.xrays
+    if stated != "auto":  # the radiographs were brought to it: what absorbs more is bright in them
+        pose = dataclasses.replace(pose, polarity="positive")
+        radiographs = tuple(dataclasses.replace(xray, sign=1) for xray in given.xrays)
     progress(READ, f"Estimating the pose, {given.note}.")
     volume = attenuation(given.ct, imaging.water)
-    found = register(volume, given.xrays, pose, given.start, Part(progress, READ, REGISTERED), given.organ)
+    found = register(volume, radiographs, pose, given.start, Part(progress, READ, REGISTERED), given.organ)
     for number, xray in enumerate(given.xrays, 1):
         write_image(radiograph(volume, found.transform, xray.camera), folder / DRR.format(number))
     progress(REGISTERED, "Drawing the overview.")
     facts = describe(found, given)
+    if stated != "auto":
+        facts["polarity"] = stated
     pose_overview(
         folder / OVERVIEW,
         [_pair(xray, volume, given.start, found.transform) for xray in given.xrays],
