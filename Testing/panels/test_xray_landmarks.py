@@ -176,3 +176,22 @@ def test_points_that_were_placed_before_ride_along(host, panel):
     host.click(panel.ui.landmarkPoseButton)
     assert xray.corner_error(panel.pose.matrix, scene.truth) < 3.0
     assert np.allclose(_world(node), PLACES @ panel.pose.matrix[:3, :3].T + panel.pose.matrix[:3, 3])
+
+
+def test_placing_that_goes_on_elsewhere_passes_to_the_button(host, panel, live):
+    """Another module left the mode on, as Markups does with several points at once: no change of the mode tells."""
+    logic = slicer.app.applicationLogic()
+    mode, selection = logic.GetInteractionNode(), logic.GetSelectionNode()
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "other")
+    selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
+    selection.SetActivePlaceNodeID(other.GetID())
+    mode.SetPlaceModePersistence(1)
+    mode.SetCurrentInteractionMode(mode.Place)
+    host.process(20)
+    assert not panel.ui.placeLandmarksButton.checked
+    host.click(panel.ui.placeLandmarksButton)
+    assert panel.ui.placeLandmarksButton.checked
+    selection.SetActivePlaceNodeID(other.GetID())
+    host.process(20)
+    assert not panel.ui.placeLandmarksButton.checked
+    mode.SetCurrentInteractionMode(mode.ViewTransform)

@@ -23,8 +23,10 @@ class Observed:
         self._parameters: Any = None
         self._pose: Any = None
         self._fault = ""  # why the pose is none
-        mode = slicer.app.applicationLogic().GetInteractionNode()
+        logic = slicer.app.applicationLogic()
+        mode, selection = logic.GetInteractionNode(), logic.GetSelectionNode()
         panel.addObserver(mode, mode.InteractionModeChangedEvent, changed)
+        panel.addObserver(selection, selection.ActivePlaceNodeIDChangedEvent, changed)  # the mode may have been on
 
     def follow(self, parameters: Any) -> None:
         """Listens to the nodes that the settings name now."""
