@@ -21,6 +21,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def device_name(device: torch.device) -> str:
+    """What a result tells of where it was computed: the GPU's name, or "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def peak_memory_mb(device: torch.device) -> float:
     """The largest memory held so far in MB (10^6 bytes): of the GPU that torch uses, else of this process.
 

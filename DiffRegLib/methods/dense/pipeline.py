@@ -18,7 +18,7 @@ from DiffRegLib.dense.support import OUTSIDE, driven, reach
 from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Progress, Provenance, Registration, Support
 from DiffRegLib.methods.watching import Watch
-from DiffRegLib.ops.device import choose_device, peak_memory_mb
+from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.transforms import Transform
 
@@ -63,7 +63,7 @@ def register(
         version=__version__,
         options=to_dict(options),
         seed=0,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        device=device_name(device),
         seconds=round(time.perf_counter() - begun, 3),
         peak_memory_mb=round(peak_memory_mb(device), 1),
         inputs={"fixed": _describe(fixed), "moving": _describe(moving)},

@@ -54,9 +54,16 @@ class FeatureVolume:
     geometry: Geometry
     cumulated: Tensor
 
+    def to(self, device: torch.device | str) -> FeatureVolume:
+        return FeatureVolume(self.data.to(device), self.geometry, self.cumulated.to(device))
+
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(count, 3) voxel centers (i, j, k) drawn by their share, and their (count, C) features."""
-        chosen = torch.searchsorted(self.cumulated, torch.rand(count, generator=generator, dtype=torch.float64))
+        """(count, 3) voxel centers (i, j, k) drawn by their share, and their (count, C) features.
+
+        The generator is the processor's on every device: the same points are drawn.
+        """
+        drawn = torch.rand(count, generator=generator, dtype=torch.float64)
+        chosen = torch.searchsorted(self.cumulated, drawn.to(self.cumulated.device))
         chosen = chosen.clamp(max=len(self.cumulated) - 1)
         depth, height, width = self.geometry.shape
         rest = chosen // width

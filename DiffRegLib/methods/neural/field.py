@@ -36,6 +36,10 @@ class NeuralField(nn.Module):
         self.codes = Codes.drawn(code_shape, channels, self.frame.half, generator)
         self.networks = nn.ModuleList(ModulatedMLP(self.frame.dimension, size, generator) for _ in range(2))
 
+    @property
+    def device(self) -> torch.device:
+        return self.codes.shared.device
+
     def clear(self) -> None:
         """Both directions move nothing again."""
         for network in self.networks:
@@ -102,7 +106,7 @@ class FieldTransform(Transform):
         self.field, self.direction = field, direction
 
     def __call__(self, points: Tensor) -> Tensor:
-        inner = self.field.frame.inward(points).reshape(-1, self.field.frame.dimension).float()
+        inner = self.field.frame.inward(points).reshape(-1, self.field.frame.dimension).float().to(self.field.device)
         if torch.is_grad_enabled() and (points.requires_grad or self.field.training):
             moved = self.field.stack(inner[None], self.direction)[0]
         else:
@@ -115,7 +119,7 @@ class FieldTransform(Transform):
     def jacobian(self, points: Tensor) -> Tensor:
         """(..., 3, 3) dT/dx in closed form."""
         frame = self.field.frame
-        inner = frame.inward(points).reshape(-1, frame.dimension).float()
+        inner = frame.inward(points).reshape(-1, frame.dimension).float().to(self.field.device)
         moved = self.field.stack(with_unit_vectors(inner), self.direction)[1:].permute(1, 2, 0)
         axes = frame.axes.to(moved)
         return torch.eye(3).to(points) + (axes @ moved @ axes.T).to(points).reshape(*points.shape[:-1], 3, 3)

@@ -18,9 +18,9 @@ from DiffRegLib.methods.neural.network import ModulatedMLP
 from DiffRegLib.ops.backend import available
 
 BLOCK = 1024
-"""Points of a block: their activations of 64 units fill a few MB."""
+"""Points of a block on the processor: their activations of 64 units fill a few MB."""
 READ = 1 << 16
-"""Points whose local codes are read at a time."""
+"""Points whose local codes are read at a time, and points of a block on a GPU."""
 
 Slope = Callable[[Tensor, int, int], Tensor]
 """Called with the displacements (n, dimension) of the points low to high; returns the gradient of the loss to them."""
@@ -29,8 +29,9 @@ Slope = Callable[[Tensor, int, int], Tensor]
 class BlockNetwork:
     """Values of a network, and gradients that are added to its parameters and to the codes."""
 
-    def __init__(self, network: ModulatedMLP, codes: Codes, block: int = BLOCK) -> None:
-        self.network, self.codes, self._block = network, codes, block
+    def __init__(self, network: ModulatedMLP, codes: Codes, block: int | None = None) -> None:
+        self.network, self.codes = network, codes
+        self._block = block or (BLOCK if codes.shared.device.type == "cpu" else READ)
         self._memory: dict[str, Tensor] = {}
 
     @torch.no_grad()

@@ -32,13 +32,17 @@ class Route:
     after: Transform | None
     weights: tuple[float, ...] = (1.0,)
 
+    def to(self, device: torch.device | str) -> Route:
+        before, after = (None if way is None else way.to(device) for way in (self.before, self.after))
+        return Route(self.drawn.to(device), self.read.to(device), before, after, self.weights)
+
 
 class FeatureDifference:
     """Mean squared difference of the features at random points, of one direction."""
 
     def __init__(self, route: Route, frame: Frame) -> None:
         self.route, self._frame = route, frame
-        self._weights = torch.tensor(route.weights) / LEVELS**2
+        self._weights = torch.tensor(route.weights, device=route.read.data.device) / LEVELS**2
 
     def learn(self, network: BlockNetwork, count: int, generator: torch.Generator, weight: float = 1.0) -> float:
         """Draws `count` points, adds the gradient of `weight` times the loss, and returns the loss."""
@@ -113,7 +117,7 @@ class SampleCorrelation(FeatureDifference):
 
     def _correlate(self, start: Tensor, moved: Tensor, own: Tensor) -> tuple[float, Tensor]:
         """1 - NCC, and its gradient (N, dimension) to the displacements."""
-        shifted, slopes = self._compare(start, moved, torch.full((len(start), 1), -LEVELS))
+        shifted, slopes = self._compare(start, moved, torch.full((len(start), 1), -LEVELS, device=start.device))
         root = shifted.sqrt()  # 1 + the intensity read, as the target of the comparison is -1
         inside = root > 0
         gradient = slopes / (2 * root.clamp(min=1.0))[:, None]
@@ -188,7 +192,7 @@ class Regularization:
     def __call__(self, generator: torch.Generator, both: bool = False) -> Tensor:
         """The term, differentiable in the field's parameters; `both`: the mean of both directions at once."""
         half = self._field.frame.half.float()
-        points = (torch.rand(self._count, len(half), generator=generator) * 2 - 1) * half
+        points = ((torch.rand(self._count, len(half), generator=generator) * 2 - 1) * half).to(self._field.device)
         if both:
             return (self._term(points, FORWARD) + self._term(points, BACKWARD)) / 2
         self._direction = 1 - self._direction
@@ -198,9 +202,9 @@ class Regularization:
         """Mean squared entry of d(back(there(x)) - x)/dx (L. Tian et al., GradICON, CVPR 2023, eq. 4)."""
         there, first = self._field.jacobian(points, direction)
         _, second = self._field.jacobian(there, 1 - direction)
-        return ((second @ first - torch.eye(points.shape[1])) ** 2).mean()
+        return ((second @ first - torch.eye(points.shape[1]).to(points)) ** 2).mean()
 
     def _slopes(self, points: Tensor, direction: int) -> Tensor:
         """Mean squared entry of du/dx."""
         _, jacobian = self._field.jacobian(points, direction)
-        return ((jacobian - torch.eye(points.shape[1])) ** 2).mean()
+        return ((jacobian - torch.eye(points.shape[1]).to(points)) ** 2).mean()

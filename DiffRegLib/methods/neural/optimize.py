@@ -99,6 +99,7 @@ class InstanceOptimization:
     def _level(self, level: Level, meter: Meter) -> None:
         meter.step(f"Preparing both images at a blur of {level.blur:g} mm.", 0)
         routes = self._pair.routes(self.options.similarity, level.blur, level.spacing)
+        routes = [route.to(self.field.device) for route in routes]
         terms = self._terms = [SIMILARITIES[self.options.similarity](route, self.field.frame) for route in routes]
         best, since, running = float("inf"), 0, None
         for iteration in range(level.iterations):
@@ -160,8 +161,9 @@ class InstanceOptimization:
 
     def _distance(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """Mean squared distance in mm2 of the fixed landmarks, moved, from their counterparts."""
-        inner = self.field.frame.inward(fixed.float())
-        moved = fixed.float() + self.field.frame.outward(self.field.stack(inner[None], FORWARD)[0])
+        fixed = fixed.float().to(self.field.device)
+        inner = self.field.frame.inward(fixed)
+        moved = fixed + self.field.frame.outward(self.field.stack(inner[None], FORWARD)[0])
         if self._pair.initial is not None:
-            moved = self._pair.initial(moved)
+            moved = self._pair.initial.to(moved.device)(moved)
         return ((moved - moving.to(moved)) ** 2).sum(1).mean()

@@ -23,7 +23,7 @@ from DiffRegLib.methods.neural.options import NeuralOptions
 from DiffRegLib.methods.neural.prepare import Pair, chosen_similarity
 from DiffRegLib.methods.neural.support import driven
 from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, TraceRow
-from DiffRegLib.ops.device import peak_memory_mb
+from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict
 from DiffRegLib.transforms import Affine, Composite, Transform
 
@@ -58,11 +58,12 @@ def register(
     start = time.perf_counter()
     check_options(options)
     check_pair(fixed, moving, masks, initial)
+    device = choose_device(options.device)
     back = None if initial is None else _inverse(initial, fixed)
     pair = Pair(fixed, moving, *masks, initial, back)
     asked, (similarity, note) = options, chosen_similarity(options.similarity, pair)
     options = dataclasses.replace(options, similarity=similarity)
-    field = field or new_field(fixed, options)
+    field = (field or new_field(fixed, options)).to(device)
     steps = sum(options.iterations)
     meter = Meter(progress, steps + max(1, round(EXPORT * steps)))
     if note:
@@ -74,12 +75,12 @@ def register(
     if loss > start_loss and not options.landmark_weight:
         field.clear()
         notes.append("The field found is less alike than the start: the start is the result.")
-    field.eval()
+    field.eval().to("cpu")  # what follows is short, and needs the memory of both images
     meter.step("Sampling the field on the grid of the fixed image.", 0)
     with torch.no_grad():
         exported = export(field)
     meter.step("The field is sampled.", steps)
-    provenance = _provenance(asked, fixed, moving, time.perf_counter() - start)
+    provenance = _provenance(asked, fixed, moving, device, time.perf_counter() - start)
     facts = {"similarity": similarity, "notes": notes, "dissimilarity": [start_loss, loss]}
     return _registration(exported, pair, trace, provenance, facts)
 
@@ -93,15 +94,17 @@ def new_field(fixed: Lattice, options: NeuralOptions) -> NeuralField:
     return NeuralField(fixed, size, (1, *shape[1:]) if fixed.shape[0] == 1 else tuple(shape), options.seed)
 
 
-def _provenance(options: NeuralOptions, fixed: Image, moving: Image, seconds: float) -> Provenance:
+def _provenance(
+    options: NeuralOptions, fixed: Image, moving: Image, device: torch.device, seconds: float
+) -> Provenance:
     return Provenance(
         method="neural",
         version=__version__,
         options=to_dict(options),
         seed=options.seed,
-        device="cpu",
+        device=device_name(device),
         seconds=round(seconds, 3),
-        peak_memory_mb=round(peak_memory_mb(torch.device("cpu")), 1),
+        peak_memory_mb=round(peak_memory_mb(device), 1),
         inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
     )
 

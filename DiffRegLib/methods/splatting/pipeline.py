@@ -18,7 +18,7 @@ from DiffRegLib.methods.splatting.initialize import further_affines, initial_aff
 from DiffRegLib.methods.splatting.options import SplattingOptions
 from DiffRegLib.methods.splatting.recipe import Attempt, Start, attempt, coarse_steps, fine_steps, refine
 from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
-from DiffRegLib.ops.device import choose_device, peak_memory_mb
+from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict
 from DiffRegLib.points import PointCloud
 from DiffRegLib.points.nearest import distance_map
@@ -65,7 +65,7 @@ def register(
         version=__version__,
         options=to_dict(options),
         seed=options.seed,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        device=device_name(device),
         seconds=round(time.perf_counter() - start, 3),
         peak_memory_mb=round(peak_memory_mb(device), 1),
         inputs={"fixed": _describe(fixed), "moving": _describe(moving)},
