@@ -16,6 +16,7 @@ from DiffRegLib.methods.neural.model import Model
 from DiffRegLib.methods.neural.prepare import Pair
 from DiffRegLib.methods.neural.training import NETWORK, Trainer, train
 from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
+from DiffRegLib.methods.neural.voxels import Sites
 from DiffRegLib.phantom.triangles import triangles_and_circles
 
 SMALL = NeuralTrainingOptions(
@@ -98,3 +99,36 @@ def test_what_cannot_be_trained_on_is_refused():
         Trainer([flat[0], thick], SMALL)
     with pytest.raises(RegistrationError, match="2 dimensions"):
         Trainer(flat, SMALL).model.field(Pair(thick, thick))
+
+
+HYBRID = dataclasses.replace(SMALL, iterations=40, coarse=30, coarse_width=32, batch=4, learning_rate=2e-3, seed=0)
+
+
+def test_the_network_of_voxels_goes_before_the_field_and_is_frozen_then(tmp_path):
+    images = triangles_and_circles(6, size=64)
+    trainer = Trainer(images, HYBRID)
+    first = trainer.step().similarity
+    for _ in range(28):
+        trainer.step()
+    assert trainer.step().similarity < 0.8 * first
+    frozen = [weight.clone() for weight in trainer.model.voxels.parameters()]
+    field = [weight.clone() for weight in trainer.model.networks.parameters()]
+    train(trainer, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(frozen, trainer.model.voxels.parameters()))
+    assert not all(torch.equal(a, b) for a, b in zip(field, trainer.model.networks.parameters()))
+    pair, model = Pair(*images[:2]), Model.load(tmp_path / NETWORK)
+    start, points = model.started(pair), images[0].grid().reshape(-1, 3)
+    assert torch.equal(start.initial(points), trainer.model.started(pair).initial(points))
+    assert (start.initial(points) - points).norm(dim=1).max() > 0.5
+
+
+def test_the_network_of_voxels_is_measured_by_theory():
+    """A shift of both directions by opposite vectors is consistent; a stretch by s and back by nothing has slope s."""
+    fixed = triangles_and_circles(1, size=32)[0]
+    sites = Sites(fixed, (1, 32, 32))
+    shift = torch.full((2, 1, 32, 32), 0.1)
+    assert sites.inconsistency(shift, -shift).abs() < 1e-10
+    stretch = torch.stack((torch.linspace(-1, 1, 32).expand(1, 32, 32) * 0.25, torch.zeros(1, 32, 32)))
+    slope = 0.25 * 2 / 31 / (2 / 32)  # of one node to the next, in units of the frame
+    assert sites.inconsistency(stretch, torch.zeros_like(stretch)) == pytest.approx(slope**2 / 4, rel=1e-4)
+    assert torch.equal(sites.read(fixed.data, torch.zeros_like(shift))[0], fixed.data.reshape(-1))

@@ -1,6 +1,6 @@
 """Triangles and Circles, the synthetic set of NePhi: Dice and folds, as markdown.
 
-    python -m Testing.studies.triangles [--pairs 6] [--ratios 0.1 1 10] [--hollow] [--train STEPS]
+    python -m Testing.studies.triangles [--pairs 6] [--ratios 0.1 1 10] [--hollow] [--train STEPS [--coarse STEPS]]
 
 From nothing, with gradient inverse consistency and with diffusion, over the weight of the regularization; with
 `--train` a model is trained on other shapes first, and its prediction and what follows from it are measured too.
@@ -17,6 +17,7 @@ import torch
 from DiffRegLib.image import Image
 from DiffRegLib.methods.neural import NeuralOptions, register
 from DiffRegLib.methods.neural.export import extruded
+from DiffRegLib.methods.neural.model import Model
 from DiffRegLib.methods.neural.prepare import Pair
 from DiffRegLib.methods.neural.training import Trainer
 from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--hollow", action="store_true")
     parser.add_argument("--train", type=int, default=0, help="steps of a model, 0 for none")
     parser.add_argument("--images", type=int, default=1000, help="shapes that the model is trained on")
+    parser.add_argument("--coarse", type=int, default=0, help="of these steps, those of the network of voxels before")
     given = parser.parse_args()
     images = triangles_and_circles(2 * given.pairs, given.hollow, seed=1)
     pairs = list(zip(images[::2], images[1::2]))
@@ -60,7 +62,9 @@ def main() -> None:
 
 def learned(given: argparse.Namespace, pairs: list[tuple[Image, Image]]) -> None:
     """Trains, then measures the prediction and what instance optimization makes of it."""
-    options = NeuralTrainingOptions(iterations=given.train, stiffness=1.0, samples=1000, learning_rate=1e-3, blur=1.0)
+    options = NeuralTrainingOptions(
+        iterations=given.train, coarse=given.coarse, stiffness=1.0, samples=1000, learning_rate=1e-3, blur=1.0
+    )
     trainer = Trainer(triangles_and_circles(given.images, given.hollow, seed=0), options)
     begin = time.process_time()
     while trainer.steps < given.train:
@@ -71,16 +75,19 @@ def learned(given: argparse.Namespace, pairs: list[tuple[Image, Image]]) -> None
     none = dataclasses.replace(SHAPES, iterations=(0, 0))
     short = dataclasses.replace(SHAPES, iterations=(0, 50), stiffness=1.0, learning_rate=1e-3)
     for name, chosen in (("prediction", none), ("50 steps from it", short)):
-        rows = [measure(*pair, chosen, model.field(Pair(*pair))) for pair in pairs]
+        rows = [measure(*pair, chosen, model) for pair in pairs]
         print(line(name, "gradicon", options.stiffness, rows), flush=True)
     fresh = dataclasses.replace(SHAPES, iterations=(0, 50), stiffness=1.0)
     print(line("50 steps from nothing", "gradicon", 1.0, [measure(*pair, fresh) for pair in pairs]), flush=True)
 
 
-def measure(fixed: Image, moving: Image, options: NeuralOptions, field=None) -> tuple[float, ...]:
+def measure(fixed: Image, moving: Image, options: NeuralOptions, model: Model | None = None) -> tuple[float, ...]:
     """Dice before and after, percent of folded pixels of the field itself, CPU seconds."""
-    begin = time.process_time()
-    result = register(fixed, moving, options, field=field)
+    begin, pair = time.process_time(), Pair(fixed, moving)
+    if model is not None:
+        pair = model.started(pair)
+    field = None if model is None else model.field(pair)
+    result = register(fixed, moving, options, initial=pair.initial, field=field)
     seconds = time.process_time() - begin
     moved = moving.resample(fixed, result.transform, outside="border")
     assert least_determinant(extruded(result.transform.displacement(fixed).image)).min() > 0

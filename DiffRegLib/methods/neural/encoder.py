@@ -56,15 +56,16 @@ class Encoder(nn.Module):
         pooled = nn.functional.adaptive_avg_pool3d(features, (2 if self.dimension == 3 else 1, 2, 2))
         return self.head(pooled.flatten(1)), found
 
-    def seen(self, pair: Pair) -> Tensor:
-        """(1, 2, D, H, W): both images of a pair over the box of the fixed one, at the encoder's resolution."""
-        lattice = seen_grid(pair.fixed, self.width)
-        sides = []
-        for image, transform in ((pair.fixed, None), (pair.moving, pair.initial)):
-            low, high = limits(image)
-            read = image.resample(lattice, transform, outside="border").data[:1]
-            sides.append(((read - low) / max(high - low, 1e-12)).clamp(0, 1))
-        return torch.cat(sides)[None]
+
+def seen(pair: Pair, width: int) -> Tensor:
+    """(1, 2, D, H, W): both images of a pair over the box of the fixed one, `width` voxels along its longest side."""
+    lattice = seen_grid(pair.fixed, width)
+    sides = []
+    for image, transform in ((pair.fixed, None), (pair.moving, pair.initial)):
+        low, high = limits(image)
+        read = image.resample(lattice, transform, outside="border").data[:1]
+        sides.append(((read - low) / max(high - low, 1e-12)).clamp(0, 1))
+    return torch.cat(sides)[None]
 
 
 def seen_grid(lattice: Lattice, width: int) -> Geometry:

@@ -14,6 +14,7 @@ from DiffRegLib.methods.neural.pipeline import new_field, register
 from DiffRegLib.methods.neural.prepare import Pair
 from DiffRegLib.methods.neural.preview import Preview
 from DiffRegLib.methods.registration import Progress, Registration
+from DiffRegLib.transforms import Transform
 
 FIELD = "field.safetensors"
 
@@ -24,13 +25,13 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     content = {role: thing.content for role, thing in inputs.items() if hasattr(thing, "content")}
     fixed, moving = content["fixed"], content["moving"]
     landmarks = [content.get(f"{side}_landmarks") for side in ("fixed", "moving")]
-    field = _start(inputs, content, neural)
-    watch = Preview(folder, fixed, moving, content.get("initial")) if neural.preview else None
+    field, initial = _start(inputs, content, neural)
+    watch = Preview(folder, fixed, moving, initial) if neural.preview else None
     registration = register(
         fixed,
         moving,
         neural,
-        initial=content.get("initial"),
+        initial=initial,
         progress=progress,
         landmarks=tuple(landmarks) if landmarks[0] is not None and landmarks[1] is not None else None,
         masks=(content.get("fixed_mask"), content.get("moving_mask")),
@@ -44,15 +45,19 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     return registration
 
 
-def _start(inputs: Mapping[str, Any], content: Mapping[str, Any], options: NeuralOptions) -> NeuralField:
-    """A field of an earlier run, one whose codes a model predicts, or one that moves nothing."""
+def _start(
+    inputs: Mapping[str, Any], content: Mapping[str, Any], options: NeuralOptions
+) -> tuple[NeuralField, Transform | None]:
+    """A field of an earlier run, one whose codes a model predicts, or none; and the transform after it."""
     if "field" in inputs and "model" in inputs:
         raise RegistrationError(
             "Both {field} and {model} are given: choose one to start from.", option=("field", "model")
         )
-    fixed = content["fixed"]
+    fixed, initial = content["fixed"], content.get("initial")
     if "field" in inputs:
-        return NeuralField.load(inputs["field"].path, fixed)
+        return NeuralField.load(inputs["field"].path, fixed), initial
     if "model" in inputs:
-        return Model.load(inputs["model"].path).field(Pair(fixed, content["moving"], initial=content.get("initial")))
-    return new_field(fixed, options)
+        model = Model.load(inputs["model"].path)
+        pair = model.started(Pair(fixed, content["moving"], initial=initial))
+        return model.field(pair), pair.initial
+    return new_field(fixed, options), initial

@@ -1,7 +1,7 @@
 """Amortized training: over many pairs, the encoder learns to predict the codes, the networks what the codes mean.
 
 A step takes the gradient of the loss of instance optimization for each pair of a batch; what it says of the codes goes
-on into the encoder.
+on into the encoder. Where a network of voxels goes first, it learns alone for the first steps and is frozen then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
+from DiffRegLib.methods.neural.encoder import seen
 from DiffRegLib.methods.neural.field import NeuralField
 from DiffRegLib.methods.neural.fused import BlockNetwork
 from DiffRegLib.methods.neural.loss import SIMILARITIES, Regularization
@@ -55,7 +56,8 @@ class Trainer:
         self.images, self.options, self.steps = images, options, 0
         dimension = 2 if images[0].shape[0] == 1 else 3
         size = Size(options.units, options.layers, options.frequencies, options.cycles)
-        self.model = Model(dimension, options.width, size, options.seed)
+        coarse = options.coarse_width if options.coarse else 0
+        self.model = Model(dimension, options.width, size, options.seed, coarse)
         self._draws = torch.Generator().manual_seed(options.seed)
         self._adam = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate)
 
@@ -65,7 +67,8 @@ class Trainer:
         losses = []
         with one_thread():
             for _ in range(self.options.batch):
-                losses.append(self._learn(*self._pair()))
+                pair = Pair(*self._pair())
+                losses.append(self._before(pair) if self.steps < self.options.coarse else self._learn(pair))
             self._adam.step()
         self.steps += 1
         return Step(*(sum(values) / len(losses) for values in zip(*losses)))
@@ -77,12 +80,17 @@ class Trainer:
         first, second = torch.randperm(len(self.images), generator=self._draws)[:2].tolist()
         return self.images[first], self.images[second]
 
-    def _learn(self, fixed: Image, moving: Image) -> tuple[float, float]:
+    def _before(self, pair: Pair) -> tuple[float, float]:
+        """Adds the gradient of one pair to the network of voxels; returns similarity and regularization."""
+        similarity, inconsistency = self.model.voxels.loss(pair.fixed, seen(pair, self.model.coarse))
+        ((similarity + self.options.coarse_stiffness * inconsistency) / self.options.batch).backward()
+        return float(similarity.detach()), float(inconsistency.detach())
+
+    def _learn(self, pair: Pair) -> tuple[float, float]:
         """Adds the gradient of one pair; returns similarity and regularization."""
-        o = self.options
-        pair = Pair(fixed, moving)
-        shared, local = self.model.encoder(self.model.encoder.seen(pair))
-        field = self.model.field_of(fixed, shared[0].detach(), local[0].detach())
+        o, pair = self.options, self.model.started(pair)
+        shared, local = self.model.encoder(seen(pair, self.model.width))
+        field = self.model.field_of(pair.fixed, shared[0].detach(), local[0].detach())
         field.networks = self.model.networks
         similarity = self._compare(field, pair)
         regularization = Regularization(field, o.regularization, o.regularized)(self._draws, both=True)

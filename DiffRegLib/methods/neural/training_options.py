@@ -28,6 +28,15 @@ class NeuralTrainingOptions:
     samples: int = option(2000, "points that each pair compares, each way", low=16, high=1_000_000)
     regularized: int = option(64, "points at which the regularization is taken", low=10, high=10_000)
     width: int = option(64, "voxels of the longest side that the encoder sees", low=8, high=512)
+    coarse: int = option(
+        0,
+        "steps for which a network of voxels at low resolution learns first; 0 for none of it",
+        low=0,
+    )
+    coarse_width: int = option(32, "voxels of the longest side that the network of voxels sees", low=8, high=256)
+    coarse_stiffness: float = option(
+        1.5, "weight of its gradient inverse consistency, that of GradICON's experiments", low=0.0, high=1e6
+    )
     units: int = option(64, "width of the networks' layers", low=8, high=1024)
     layers: int = option(2, "hidden layers of the networks", low=1, high=8)
     frequencies: int = option(64, "Fourier features of a point", low=4, high=1024)
