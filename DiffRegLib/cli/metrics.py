@@ -142,7 +142,7 @@ def _supported(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         return []
     return [
         (
-            f"within {found['reach_mm']:g} mm of data; beyond, the field {found['outside']} [%]",
+            f"within {found['reach_mm']:.0f} mm of data; beyond, the field {found['outside']} [%]",
             "",
             f"{found['percent']:.1f}",
         )

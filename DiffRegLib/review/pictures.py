@@ -89,15 +89,22 @@ def _errors(transform: Transform, landmarks: tuple[Tensor, Tensor] | None) -> st
 
 def _veil(support: Any) -> str:
     """What the veil means, in a few words."""
-    return "" if support is None else f"veiled: more than {support.reach:g} mm from data, the field {support.outside}"
+    return "" if support is None else f"veiled: more than {support.reach:.0f} mm from data, the field {support.outside}"
 
 
 def _draw_head(head: Any, title: str, subtitle: str) -> None:
-    head.text(0.012, 0.66, title or "Registration", fontsize=15, fontweight="bold", va="center")
-    head.text(0.012, 0.22, subtitle, fontsize=11, va="center", color="0.25")
+    name = head.text(0.012, 0.66, title or "Registration", fontsize=15, fontweight="bold", va="center")
+    _fit(head, name, 0.65)
+    _fit(head, head.text(0.012, 0.22, subtitle, fontsize=11, va="center", color="0.25"), 0.976)
     words = (("both agree: gray to white", "0.45"), ("moving", MOVING * 0.95), ("fixed", FIXED))
     for x, (word, color) in zip((0.988, 0.79, 0.725), words, strict=True):
-        head.text(x, 0.22, word, fontsize=11, fontweight="bold", color=color, va="center", ha="right")
+        head.text(x, 0.66, word, fontsize=11, fontweight="bold", color=color, va="center", ha="right")
+
+
+def _fit(head: Any, text: Any, share: float) -> None:
+    """Makes a text smaller where it is wider than its share of the heading."""
+    width = text.get_window_extent(head.figure.canvas.get_renderer()).width / head.bbox.width
+    text.set_fontsize(text.get_fontsize() * min(1.0, share / width) if width else text.get_fontsize())
 
 
 def _draw_overlays(part: Any, pair: Pair, box: Box, transform: Transform, support: Any) -> None:

@@ -47,9 +47,8 @@ class Trust:
 
     def sentence(self) -> str:
         """What a person must know of it, in one sentence."""
-        words = (
-            f"The field is supported within {self.reach:g} mm of {self.drivers} ({100 * self.share:.0f} % of the image)"
-        )
+        part = f"{100 * self.share:.0f} % of the image"
+        words = f"The field is supported within {self.reach:.0f} mm of {self.drivers} ({part})"
         if self.similarity is not None:
             inside = self._mean(self.similarity, True)
             if not np.isnan(inside):

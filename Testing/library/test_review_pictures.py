@@ -213,7 +213,10 @@ def test_heading_tells_the_landmark_error():
 @pytest.mark.parametrize("shape", [(1.0, 1.5, 2.5), (3.0, 1.0, 1.0), (0.5, 2.0, 1.0)])
 def test_no_text_leaves_the_picture_or_lies_on_another(shape):
     points = cloud() * torch.tensor(shape)
-    figure = overview_figure(IDENTITY, points, points, title="A long title of a case that somebody typed")
+    title = " onto ".join(["a_file_whose_name_somebody_made_of_all_that_is_known_of_it.nii.gz"] * 2)
+    note = "within 18.5 mm of the lungs; beyond, the field is an extrapolation, continued smoothly to its affine part"
+    landmarks = (points[:5], points[:5])
+    figure = overview_figure(IDENTITY, points, points, title=title, note=note, landmarks=landmarks)
     figure.canvas.draw()
     shown = [t for part in figure.subfigs for t in part.texts]
     shown += [t for axes in figure.get_axes() for t in (axes.title, axes.yaxis.label, axes.xaxis.label)]

@@ -132,7 +132,7 @@ def _reach(options: SplattingOptions) -> float:
 def _support(points: Tensor, options: SplattingOptions) -> Support:
     """Around the (N, 3) points of the fixed cloud."""
     reach = _reach(options)
-    ends = f"fades to the affine within {THRESHOLDS.fade * reach:g} mm"
+    ends = f"fades to the affine within {THRESHOLDS.fade * reach:.0f} mm"
     outside = ends if options.outside == "fade" else "goes on smoothly, as an extrapolation"
     return Support(distance_map(points.cpu(), Geometry.around(points, MAP, MARGIN)), reach, outside)
 
