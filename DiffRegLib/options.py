@@ -26,6 +26,12 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def landmark_weight() -> Any:
+    """The option `landmark_weight` of every method that lets landmarks pull; each scales it to its loss."""
+    text = "pull of landmarks that are given: 0 measures with them alone, 1 brings them within about a millimeter"
+    return option(0.0, text, low=0.0, high=1e3, advanced=False)
+
+
 def threshold(value: Any, help: str, origin: str) -> Any:
     """A dataclass field that no user turns: what it decides, and where the number comes from."""
     return dataclasses.field(default=value, metadata={"help": help, "origin": origin})

@@ -26,10 +26,12 @@ from DiffRegLib.mrml.panel.panel_widget import PanelWidget  # noqa: E402
 from DiffRegLib.options import from_dict  # noqa: E402
 from DiffRegLib.review.limits import LimitOptions, read_limits, write_limits  # noqa: E402
 from RegistrationReviewLib import comparing, form, mending, scene_files  # noqa: E402
+from RegistrationReviewLib.command import why_not  # noqa: E402
 from RegistrationReviewLib.comparing import Comparing  # noqa: E402
 from RegistrationReviewLib.parameters import GROUPS, INPUTS, RegistrationReviewParameterNode  # noqa: E402
 from RegistrationReviewLib.placing import Placing  # noqa: E402
-from RegistrationReviewLib.reviewing import Reviewing, facts_of, why_not  # noqa: E402
+from RegistrationReviewLib.poses import PoseViews  # noqa: E402
+from RegistrationReviewLib.reviewing import Reviewing, facts_of  # noqa: E402
 from RegistrationReviewLib.tables import Tables  # noqa: E402
 
 TITLE = "Registration Review"
@@ -61,11 +63,13 @@ class RegistrationReviewWidget(PanelWidget):
         self.build(RegistrationReviewLogic())
         form.complete(self.ui)
         self.reviewing = Reviewing(self.onReviewEnded)
-        self.comparing, self.tables, self.placing = Comparing(), Tables(self.ui), Placing(self)
+        self.comparing, self.poses = Comparing(), PoseViews()
+        self.tables, self.placing = Tables(self.ui), Placing(self)
         self.mending = mending.Mending(self.onMended, self.onMendingSaid)
         self.observed = ObservedNodes(self, self.onInputModified)
         self.flicker = form.Flicker(self.ui.flickerButton, lambda: self._parameterNode)
         self.firstLook = None
+        self._chosen = []
         for button, slot in (
             (self.ui.applyButton, self.onReviewButton),
             (self.ui.loadButton, self.onLoadButton),
@@ -103,6 +107,7 @@ class RegistrationReviewWidget(PanelWidget):
         self.firstLook = None
         mending.remove_first_look()
         self.comparing.leave(self._parameterNode)
+        self.poses.leave()
         super().exit()
 
     def begin(self, parameterNode):
@@ -114,8 +119,10 @@ class RegistrationReviewWidget(PanelWidget):
 
     def follow(self):
         parameters = self._parameterNode
-        watched = [*(parameters.getValue(role) for role in INPUTS), parameters.pairs_fixed, parameters.pairs_moving]
-        self.observed.follow(watched)
+        chosen = [parameters.getValue(role) for role in INPUTS]
+        self.observed.follow([*chosen, parameters.pairs_fixed, parameters.pairs_moving])
+        if chosen != self._chosen:  # what went wrong was about others
+            self._chosen, self._message = chosen, ""
         self._showButtons(parameters)
         self.tables.show(facts_of(parameters))
         self.mending.update(parameters)
@@ -126,7 +133,9 @@ class RegistrationReviewWidget(PanelWidget):
         form.show_buttons(self.ui, parameters, self.busy, reason, self._message)
 
     def _showViews(self, parameters):
-        if not parameters.review:
+        facts = facts_of(parameters)
+        self.poses.update(facts, parameters.review)
+        if not facts or "xrays" in facts:
             return
         try:
             if not self.placing.on:
@@ -174,7 +183,7 @@ class RegistrationReviewWidget(PanelWidget):
 
     def onReviewEnded(self, error):
         self._message = error
-        if not error and self._parameterNode.fixed is not None:
+        if not error and self._parameterNode.fixed is not None and not self._parameterNode.pose_result:
             form.center_views(self._parameterNode.fixed)
         self.onParametersModified()
 

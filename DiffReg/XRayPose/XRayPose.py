@@ -20,8 +20,9 @@ from DiffRegLib.mrml.panel import packages, self_test  # noqa: E402
 from DiffRegLib.mrml.panel.messages import words  # noqa: E402
 from DiffRegLib.mrml.panel.module import describe  # noqa: E402
 from DiffRegLib.mrml.panel.panel_widget import PanelWidget  # noqa: E402
+from DiffRegLib.mrml.panel.review import open_pose  # noqa: E402
 from DiffRegLib.mrml.panel.run import Run, Waiter  # noqa: E402
-from XRayPoseLib import checks, sample_data  # noqa: E402
+from XRayPoseLib import checks, review, sample_data  # noqa: E402
 from XRayPoseLib.actions import Actions  # noqa: E402
 from XRayPoseLib.form import PanelForm  # noqa: E402
 from XRayPoseLib.observed import Observed  # noqa: E402
@@ -77,6 +78,7 @@ class XRayPoseWidget(PanelWidget):
         self.observed = Observed(self, self.onSceneContentModified)
         self.ui.refineButton.connect("clicked(bool)", lambda on: self.onRunButton(search=False))
         self.ui.findButton.connect("clicked(bool)", lambda on: self.onRunButton(search=True))
+        self.ui.reviewButton.connect("clicked(bool)", self.onReviewButton)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -191,6 +193,10 @@ class XRayPoseWidget(PanelWidget):
             self.registration.ask()
             return
         self.attempt(lambda: self.registration.start(self.logic, self._parameterNode, self.pose, search))
+
+    def onReviewButton(self, checked=False):
+        """Opens the last result in Registration Review."""
+        self.attempt(lambda: open_pose(review.write_result(self._parameterNode)))
 
     def registrationEnded(self, error):
         """From the registration: it is over, however it ended."""

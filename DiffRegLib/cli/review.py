@@ -44,9 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{role.replace('_', '-')}", metavar="FILE", help=text)
     text = "transforms of repeats of the same registration from perturbed starts: their spread is mapped"
     group.add_argument("--repeats", metavar="FILE", nargs="+", default=[], help=text)
+    text = "register RESULT so often again, with other seeds, and map how far the results differ"
+    group.add_argument("--again", metavar="N", type=int, default=0, help=text)
     group.add_argument("--use-inverse", action="store_true", help="review the transform the other way round")
     group = parser.add_argument_group("report")
-    text = "folder for the numbers as JSON and the maps as volumes too, for other programs; of one case"
+    text = "folder for the numbers as JSON and the maps (of a pose: pictures) too, for other programs; of one case"
     group.add_argument("--maps", metavar="FOLDER", help=text)
     group.add_argument("--title", default="", help="heading of the report")
     group.add_argument("--names", action="store_true", help="tell names of files and folders, which may name patients")
@@ -80,12 +82,13 @@ def run(given: argparse.Namespace) -> int:
 
 def _write_maps(review: Review, folder: Path) -> None:
     from DiffRegLib.cli.workspace import put, workspace
-    from DiffRegLib.review.stored import write_review
+    from DiffRegLib.review.poses import PoseReview
+    from DiffRegLib.review.stored import write_pose_review, write_review
 
     with workspace(folder) as space:
         made = space / folder.name
         made.mkdir()
-        write_review(review, made)
+        (write_pose_review if isinstance(review, PoseReview) else write_review)(review, made)
         put(made, folder, space)
 
 
@@ -101,6 +104,10 @@ def _check(given: argparse.Namespace) -> None:
         raise RegistrationError(
             f"--{(extra or ['repeats'])[0].replace('_', '-')} belongs to one case: name one RESULT."
         )
+    if given.again < 0 or (given.again and len(given.results) != 1):
+        raise RegistrationError(
+            "--again takes a number of repeats and one RESULT: a file does not say how it was made."
+        )
     for path in given.results:
         if kind_of(path) != "result":
             raise RegistrationError(f"{path} is no result folder: give its file with --transform.")
@@ -110,8 +117,8 @@ def _check(given: argparse.Namespace) -> None:
         check_input(getattr(given, role), ROLES[role][0], f"--{role.replace('_', '-')}")
     from DiffRegLib.jobs.cases import is_pose
 
-    if given.maps and any(is_pose(path) for path in given.results):
-        raise RegistrationError("A pose has no maps: leave --maps out.")
+    if given.again and is_pose(given.results[0]):
+        raise RegistrationError("A pose states its own uncertainty: leave --again out.")
     if given.maps and len(given.results) > 1:
         raise RegistrationError("--maps belongs to one case: name one RESULT.")
     if given.use_inverse and any(is_pose(path) for path in given.results):
@@ -145,8 +152,21 @@ def _cases(given: argparse.Namespace) -> list[Case]:
             if is_pose(folder):
                 cases.append(pose_of_result(folder, name, given.names))
             else:
-                cases.append(case_of_result(folder, name, given.names, paths))
+                case = case_of_result(folder, name, given.names, paths)
+                cases.append(_repeated(case, folder, given))
     return [_turned(case) for case in cases] if given.use_inverse else cases
+
+
+def _repeated(case: Case, folder: str, given: argparse.Namespace) -> Case:
+    """The case with the transforms of its repeats: those that were given, and those that are made now."""
+    from DiffRegLib.files import read_transform
+    from DiffRegLib.jobs.job import read_job
+    from DiffRegLib.jobs.repeats import again
+
+    repeats = tuple(read_transform(path) for path in given.repeats)
+    if given.again:
+        repeats += again(read_job(folder), given.again, lambda sentence: print(sentence, flush=True))
+    return dataclasses.replace(case, repeats=(case.transform, *repeats) if repeats else ())
 
 
 def _name(folder: str) -> str:

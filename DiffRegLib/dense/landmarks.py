@@ -19,11 +19,14 @@ NEARBY = 0.5
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Row i of `fixed` belongs to row i of `moving`, (N, 3) RAS mm; error: standard deviation of their placing, mm."""
+    """Row i of `fixed` belongs to row i of `moving`, (N, 3) RAS mm.
+
+    weight: 1 for landmarks whose placing has a standard deviation of 1 mm, else one over its square.
+    """
 
     fixed: Tensor
     moving: Tensor
-    error: float
+    weight: float
 
     def pull(self, carried: Callable[[Tensor], Tensor], lattice: Lattice) -> tuple[float, Normal]:
         """Energy and normal equations on a grid, where `carried` maps fixed points to the moving frame."""
@@ -31,7 +34,7 @@ class Landmarks:
         around = carried((self.fixed[:, None] + offsets).reshape(-1, 3)).reshape(-1, 2, 3, 3)
         jacobian = ((around[:, 0] - around[:, 1]) / (2 * NEARBY)).transpose(1, 2)
         apart = self.moving - carried(self.fixed)
-        weight = THRESHOLDS.landmark_volume / self.error**2
+        weight = THRESHOLDS.landmark_volume * self.weight
         vector = (jacobian.transpose(1, 2) @ apart[..., None])[..., 0]
         matrix = jacobian.transpose(1, 2) @ jacobian
         values = torch.stack([*(matrix[:, a, b] for a, b in ENTRIES), *vector.T]) * weight

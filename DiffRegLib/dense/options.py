@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from DiffRegLib.options import option
+from DiffRegLib.options import landmark_weight, option
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,7 @@ class DenseOptions:
     coarse_iterations: int = option(10, "most steps of a level of self-similarity", low=1, high=1000)
     fine_iterations: int = option(8, "most steps of a level of local correlation", low=1, high=1000)
     finest_iterations: int = option(5, "most steps of the finest level, 0 skips it", low=0, high=1000)
-    follow_landmarks: bool = option(
-        False, "pull given landmarks together too, rather than measure them alone", advanced=False
-    )
-    landmark_error: float = option(
-        1.0, "standard deviation of landmarks that are followed: lower pulls harder", "mm", 0.01, 100.0
-    )
+    landmark_weight: float = landmark_weight()
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
 
 

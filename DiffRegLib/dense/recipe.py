@@ -83,7 +83,7 @@ def align(
     stays to the end. Raises `RegistrationError` where the images look less alike in the end than at the start.
     """
     sides = Side.of(fixed, masks[0]), Side.of(moving, masks[1])
-    pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_error)
+    pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_weight)
     parts = levels(finest_voxel(fixed.geometry, options), options)
     found = _started(fixed, start, parts[-1].control)
     feature = None if options.similarity == "auto" else options.similarity

@@ -9,6 +9,7 @@ import dataclasses
 import time
 
 import torch
+from torch import Tensor
 
 from DiffRegLib.dense.export import transforms
 from DiffRegLib.dense.options import DenseOptions
@@ -24,20 +25,29 @@ OPTIONS = DenseOptions(affine=False, coarsest=4)
 
 
 def finished(
-    registration: Registration, images: tuple[Image, Image], device: str = "auto", progress: Progress | None = None
+    registration: Registration,
+    images: tuple[Image, Image],
+    device: str = "auto",
+    progress: Progress | None = None,
+    landmarks: tuple[Tensor, Tensor] | None = None,
+    landmark_weight: float = 0.0,
 ) -> Registration:
     """A registration, improved until the images of the fixed and the moving side look alike.
 
-    images: (1, D, H, W) each. Its support is where the images show something; its trace goes on.
+    images: (1, D, H, W) each. landmarks: (N, 3) pairs in RAS mm, which pull where they have a weight, as they did in
+    the method. Its support is where the images show something; its trace goes on.
     """
     begun = time.perf_counter()
     fixed, moving = images
-    voxel = finest_voxel(fixed.geometry, OPTIONS)
+    options = dataclasses.replace(OPTIONS, landmark_weight=landmark_weight)
+    pairs = landmarks if landmark_weight else None
+    voxel = finest_voxel(fixed.geometry, options)
     last = max((row.level for row in registration.trace), default=-1)
-    watch = Watch(progress, levels(voxel, OPTIONS), fixed, last + 1)
+    watch = Watch(progress, levels(voxel, options), fixed, last + 1)
     on = choose_device(device)
     with torch.no_grad():
-        found = align(fixed.to(on), moving.to(on), OPTIONS, registration.transform.to(on), observe=watch)
+        start = registration.transform.to(on)
+        found = align(fixed.to(on), moving.to(on), options, start, landmarks=pairs, observe=watch)
         watch.sampling()
         transform, inverse, residual = transforms(found, fixed, voxel)
         transform, inverse = transform.to("cpu"), inverse.to("cpu")

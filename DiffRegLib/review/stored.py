@@ -1,4 +1,4 @@
-"""A review as files for other programs: its numbers as JSON, its maps and the compared images as volumes."""
+"""A review as files for other programs: its numbers as JSON, its maps and images as volumes, a pose's as pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from DiffRegLib.files import write_image
@@ -15,6 +16,8 @@ from DiffRegLib.image import Image
 from DiffRegLib.review.agreement import warped_or_nan
 from DiffRegLib.review.assess import Review
 from DiffRegLib.review.case import IDENTITY
+from DiffRegLib.review.pose_pictures import pose_pictures, with_ellipse
+from DiffRegLib.review.poses import PoseReview
 
 FACTS = "review.json"
 MAPS = {
@@ -23,6 +26,7 @@ MAPS = {
     "inverse_error": "inverse consistency, mm",
     "distance": "distance to what drove the field, mm",
     "similarity": "local correlation after registration",
+    "spread": "standard deviation of repeats, mm",
     "marks": "1 where the field is an extrapolation, 2 where it is folded",
     "warped": "moving image on the fixed grid after registration",
     "start": "moving image on the fixed grid before registration",
@@ -38,11 +42,38 @@ def write_review(review: Review, folder: Path) -> None:
     (folder / FACTS).write_text(json.dumps(facts(review), indent=1) + "\n", encoding="utf-8")
 
 
+def write_pose_review(review: PoseReview, folder: Path) -> None:
+    """Writes review.json and the pictures of every X-ray as PNG into an existing folder."""
+    from PIL import Image as Picture
+
+    shown = []
+    for number, view in enumerate(review.case.views, 1):
+        row = []
+        for picture in pose_pictures(review, view):
+            name = f"{picture.key}_{number}.png"
+            Picture.fromarray(np.rint(255 * with_ellipse(picture).clip(0, 1)).astype(np.uint8)).save(folder / name)
+            row.append({"key": picture.key, "title": picture.title, "file": name})
+        shown.append({"name": view.pair.name, "pictures": row})
+    reason = review.case.facts.get("reason")
+    found = {
+        "light": review.light,
+        "scores": [dataclasses.asdict(score) for score in review.scores],
+        "findings": [{"kind": "pose", "light": review.light, "sentence": f"{_capital(reason)}."}] if reason else [],
+        "xrays": shown,
+    }
+    (folder / FACTS).write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
 def volumes(review: Review) -> dict[str, Image]:
     """The volumes by their names; where there is nothing to say they are 0, images have their least value."""
     maps, trust = review.maps, review.trust
     found = {"magnitude": maps.magnitude, "determinant": maps.determinant, "inverse_error": maps.inverse_error}
-    found |= {"distance": trust.distance, "similarity": trust.similarity, "warped": review.warped}
+    found |= {"distance": trust.distance, "similarity": trust.similarity, "spread": trust.spread}
+    found |= {"warped": review.warped}
     if review.case.images is not None:
         fixed, moving = review.case.images
         found["start"] = warped_or_nan(moving, fixed, IDENTITY)

@@ -1,13 +1,17 @@
 """The review of a pose: the ellipse on the detector in closed form, lights of verdicts, and its page."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from DiffRegLib.camera import Camera
 from DiffRegLib.review.page.document import document
-from DiffRegLib.review.poses import NINETY_FIVE, PoseCase, PoseView, ellipse, review_pose
+from DiffRegLib.review.pose_pictures import AFTER, BEFORE, SURE, outline, pose_pictures, with_ellipse
+from DiffRegLib.review.poses import NINETY_FIVE, Ellipse, PoseCase, PoseView, ellipse, review_pose
 from DiffRegLib.review.radiographs import RadiographPair
+from DiffRegLib.review.stored import write_pose_review
 
 DISTANCE, DEPTH, PITCH = 1000.0, 500.0, 0.5
 SHIFTS = (0.4, 0.1, 3.0)  # mm along the axes of the first camera
@@ -72,3 +76,30 @@ def test_verdicts_are_lights_and_the_page_says_why():
     page = document([review_pose(case("doubtful"))], "pose")
     assert "Another pose explains it as well." in page and "<ellipse" in page and "contours of the CT after" in page
     assert np.isnan(review_pose(case()).score("pose_turn").after)
+
+
+def test_an_outline_is_the_pixels_of_its_ellipse():
+    drawn = Ellipse(30.0, 24.0, (20.0, 8.0), 30.0)
+    row, column = np.argwhere(outline(drawn, (50, 60))).T
+    turn = np.radians(30.0)
+    x, y = column - 30.0, row - 24.0
+    along, across = x * np.cos(turn) + y * np.sin(turn), -x * np.sin(turn) + y * np.cos(turn)
+    assert np.abs(np.hypot(along / 20, across / 8) - 1).max() < 0.71 / 8 * 1.3  # half the diagonal of a pixel
+    assert len(row) > 60  # and nowhere open: about the length of the line, 93, in steps along rows or columns
+    assert not outline(Ellipse(500.0, 500.0, (5.0, 5.0), 0.0), (50, 60)).any()
+
+
+def test_pictures_show_contours_of_both_poses_and_the_ellipse_and_are_stored(tmp_path):
+    from PIL import Image
+
+    made = review_pose(case())
+    pictures = {picture.key: picture for picture in pose_pictures(made, made.case.views[0])}
+    for key, color in (("before", BEFORE), ("after", AFTER)):
+        assert (pictures[key].pixels == np.array(color)).all(-1).any(), key
+    assert (with_ellipse(pictures["uncertainty"]) == np.array(SURE)).all(-1).any()
+    write_pose_review(made, tmp_path)
+    facts = json.loads((tmp_path / "review.json").read_text("utf-8"))
+    assert facts["light"] == "green" and [p["key"] for p in facts["xrays"][0]["pictures"]] == list(pictures)
+    stored = np.asarray(Image.open(tmp_path / "after_1.png"))
+    assert stored.shape == (64, 64, 3)
+    assert np.abs(stored / 255 - pictures["after"].pixels).max() <= 0.5 / 255

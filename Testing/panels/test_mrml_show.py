@@ -108,6 +108,21 @@ def test_side_by_side_shows_each_volume_in_its_view_and_returns(scene):
     assert node.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
 
 
+def test_three_by_three_shows_both_volumes_and_their_overlay_in_each_direction_and_returns(scene):
+    fixed, warped = _volumes(scene, 1, 2)
+    node = layout.layout_node(scene)
+    node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    before = layout.three_by_three(scene, fixed, warped, warped, 0.4)
+    for orientation in ("Axial", "Coronal", "Sagittal"):
+        columns = [show.composites(scene, [f"DiffReg{name}{orientation}"])[0] for name in ("Fixed", "Moving", "Both")]
+        shown = [_layers(composite)[:2] for composite in columns]
+        assert shown == [(fixed.GetID(), None), (warped.GetID(), None), (fixed.GetID(), warped.GetID())]
+        assert columns[2].GetForegroundOpacity() == 0.4
+    assert layout.is_ours(layout.side_by_side(scene, fixed, warped)), "what came before both is what is returned to"
+    layout.restore(scene, before)
+    assert node.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+
+
 def _shift(scene, millimeters=(6.0, 0.0, 0.0)):
     """A grid transform that shifts all by -`millimeters` from parent, so that tissue moves by +`millimeters`."""
     vectors = np.zeros((3, 4, 4, 4)) - np.array(millimeters)[:, None, None, None]

@@ -69,6 +69,8 @@ def test_views_side_by_side_scroll_together_and_the_old_layout_returns(host):
     logics = [host.app.layoutManager().sliceWidget(v).sliceLogic() for v in (layout.FIXED_VIEW, layout.MOVING_VIEW)]
     shown = [logic.GetSliceCompositeNode().GetBackgroundVolumeID() for logic in logics]
     assert shown == [fixed.GetID(), moving.GetID()]
+    for logic in logics:  # 150 mm of the volume fill the shorter side of each view, and no more
+        assert min(logic.GetSliceNode().GetFieldOfView()[:2]) == pytest.approx(150, rel=0.02)
     logics[0].StartSliceOffsetInteraction()
     logics[0].SetSliceOffset(12.0)
     logics[0].EndSliceOffsetInteraction()

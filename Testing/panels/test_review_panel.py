@@ -71,6 +71,7 @@ def test_maps_come_as_volumes_and_a_legend_tells_their_colors(host, reviewed):
 def test_folds_are_red_and_a_click_on_a_region_jumps_there(host, reviewed):
     reviewed.ui.regionsTable.cellClicked.emit(0, 0)
     host.process(50)
+    assert reviewed.ui.regionsTable.isVisible() and reviewed.ui.regionsTable.rowCount == 1
     place = facts(reviewed)["regions"][0]["deepest"]
     column, row = host.pixel_of("Red", place)
     red, green, blue = (int(v) for v in host.pixels("Red")[row, column][:3])
@@ -101,6 +102,29 @@ def test_each_comparison_shows_another_picture_within_200_ms_and_leaves_nothing(
     parameters(reviewed).compare = Compare.BLEND
     host.process(50)
     assert _volumes() == before
+
+
+def test_nine_views_show_both_images_and_what_lies_over_the_fixed_one(host, reviewed):
+    from RegistrationReviewLib.parameters import Compare, Map
+
+    parameters(reviewed).show_folds = False
+    layout = host.app.layoutManager().layout
+    begin = time.process_time()
+    parameters(reviewed).compare = Compare.THREE_BY_THREE
+    host.process(100)
+    assert time.process_time() - begin < 1.0  # the views are made the first time
+    seen = {name: host.pixels(f"DiffReg{name}Coronal").astype(int) for name in ("Fixed", "Moving", "Both")}
+    assert all((picture.max(-1) > 20).mean() > 0.3 for picture in seen.values()), "a view is not fitted"
+    both = seen["Both"][20:-20, 20:-20]
+    mixed = (seen["Fixed"] + seen["Moving"])[20:-20, 20:-20] / 2
+    assert np.abs(both - mixed).mean() < 3  # at an opacity of one half
+    parameters(reviewed).map = Map.MAGNITUDE
+    host.process(50)
+    assert np.array_equal(host.pixels("DiffRegFixedCoronal").astype(int), seen["Fixed"])
+    assert np.abs(host.pixels("DiffRegBothCoronal").astype(int) - seen["Both"]).max(-1).mean() > 5
+    parameters(reviewed).compare = Compare.BLEND
+    host.process(50)
+    assert host.app.layoutManager().layout == layout
 
 
 def _volumes():
@@ -165,11 +189,12 @@ def test_contradicting_pairs_are_refused_in_the_panel(host, reviewed):
     assert "contradict each other" in reviewed.ui.mendLabel.text
 
 
-def test_report_is_saved_as_one_file(host, tmp_path):
+def test_report_is_saved_as_one_file_and_without_folds_there_is_no_table_of_them(host, tmp_path):
     panel = review_panel.open_panel(host)
     review_panel.case(panel)
     review_panel.review(host, panel)
     assert facts(panel)["light"] == "green"
+    assert not panel.ui.regionsTable.isVisible() and panel.ui.legendLabel.isVisible()
     target = tmp_path / "report.html"
     host.dialogs.answers.append(str(target))
     host.click(panel.ui.reportButton)
@@ -220,4 +245,23 @@ def test_a_result_of_another_panel_is_opened_here_and_registered_again_there(hos
     assert slicer.util.selectedModule() == "SplatRegistration"
     again = splat_panel.parameters(splat)
     assert again.fixed_landmarks is parameters(review).pairs_fixed
-    assert again.splatting_landmark_weight == 0.5
+    assert again.splatting_landmark_weight == 1.0
+
+
+def test_what_is_no_transform_and_no_pose_and_cannot_be_repeated_is_told(host, tmp_path):
+    panel = review_panel.open_panel(host)
+    broken = tmp_path / "field.h5"
+    broken.write_bytes(b"no transform")
+    host.dialogs.answers.append(str(broken))
+    host.click(panel.ui.loadButton)
+    assert f"{broken} cannot be read" in panel.ui.statusLabel.text
+    review_panel.case(panel)
+    parameters(panel).repeats = 2
+    assert 'Nobody has noted how "Result" was made' in panel.ui.statusLabel.text
+    assert not panel.ui.applyButton.enabled
+    parameters(panel).repeats = 0
+    assert panel.ui.applyButton.enabled and panel.ui.applyButton.text == "Review"
+    panel.ui.poseResultLineEdit.text = str(tmp_path)
+    assert f"{tmp_path} holds no pose" in panel.ui.statusLabel.text and not panel.ui.applyButton.enabled
+    panel.ui.poseResultLineEdit.text = ""
+    assert panel.ui.applyButton.enabled

@@ -11,6 +11,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
 from Testing.modules import ROOT  # noqa: E402
+from Testing.panels import review_panel  # noqa: E402
 from Testing.panels import xray_panel as xray  # noqa: E402
 from Testing.panels.xray_panel import parameters  # noqa: E402
 
@@ -140,6 +141,27 @@ def test_a_second_refinement_takes_the_place_of_the_first(host, panel, registere
     xray.rest(host, panel)
     assert (parameters(panel).drr_1.GetID(), parameters(panel).pose.GetID()) == nodes
     assert xray.corner_error(panel.pose.matrix, truth) < 0.5 and _names() == before
+
+
+def test_the_result_is_reviewed(host, panel, registered):
+    """In the review: pictures of the X-ray with contours of the CT, from the scene as it is."""
+    review = review_panel.open_panel(host)
+    slicer.util.selectModule("XRayPose")
+    host.process(50)
+    host.click(panel.ui.reviewButton)
+    assert slicer.util.selectedModule() == "RegistrationReview" and review.ui.applyButton.text == "Review the pose"
+    before = host.app.layoutManager().layout
+    review_panel.review(host, review)
+    assert review.ui.statusLabel.text == ""
+    assert "verdict: converged" in review.ui.numbersTable.item(0, 1).text()
+    for key, blue in (("before", True), ("after", False)):
+        red, _green, last = np.moveaxis(host.pixels(f"DiffRegPose1{key}").astype(int), -1, 0)
+        assert (np.abs(last - red) > 100).sum() > 30 and ((last - red > 100).any() == blue), key
+    assert (np.ptp(host.pixels("DiffRegPose1uncertainty").astype(int), -1) > 100).any()
+    assert not review.ui.compareComboBox.enabled and review.ui.reportButton.enabled
+    slicer.util.selectModule("XRayPose")
+    host.process(50)
+    assert host.app.layoutManager().layout == before
 
 
 def _running(host, panel):

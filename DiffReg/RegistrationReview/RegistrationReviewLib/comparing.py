@@ -15,8 +15,10 @@ from RegistrationReviewLib.parameters import Compare, Look, Map
 MAP_OPACITY, MARK_OPACITY = 0.6, 0.6
 VEIL, FOLD = (0.3, 0.2, 0.0), (1.0, 0.0, 0.0)
 COLORS = {Map.MAGNITUDE: "viridis", Map.DETERMINANT: "RdBu_r", Map.INVERSE_ERROR: "magma"}
-COLORS |= {Map.DISTANCE: "cividis", Map.SIMILARITY: "PiYG"}
+COLORS |= {Map.DISTANCE: "cividis", Map.SIMILARITY: "PiYG", Map.SPREAD: "magma"}
 STOPS = 5  # words of a legend
+LAYOUTS = (Compare.SIDE_BY_SIDE, Compare.THREE_BY_THREE)
+"""Comparisons with views of their own."""
 
 
 class Comparing:
@@ -24,7 +26,7 @@ class Comparing:
 
     def __init__(self) -> None:
         self.curtain: composed.Curtain | None = None
-        self._before: int | None = None  # the layout that side by side has replaced
+        self._before: int | None = None  # the layout that ours has replaced
         self._shown: tuple[Any, ...] | None = None
 
     def update(self, parameters: Any, over: Any = None) -> None:
@@ -35,8 +37,13 @@ class Comparing:
         self._shown = state
         self._clean(parameters)
         moving = over if over is not None else moving_of(parameters)
-        if parameters.map is not Map.NOTHING and map_of(parameters) is not None:
-            self._show_map(parameters)
+        shown = map_of(parameters)
+        if shown is not None:
+            self._dress_map(parameters)
+        if parameters.compare in LAYOUTS:
+            self._lay_out(parameters, moving, shown)
+        elif shown is not None:
+            show.blend(slicer.mrmlScene, parameters.fixed, shown, MAP_OPACITY)
         else:
             self._compare(parameters, moving)
         self._show_marks(parameters)
@@ -58,8 +65,8 @@ class Comparing:
         self.curtain = None
         composed.clear(slicer.mrmlScene)
         composed.alpha_blending()
-        side_by_side = parameters is not None and parameters.compare is Compare.SIDE_BY_SIDE
-        if self._before is not None and not side_by_side:
+        stays = parameters is not None and parameters.compare in LAYOUTS
+        if self._before is not None and not stays:
             layout.restore(slicer.mrmlScene, self._before)
             self._before = None
 
@@ -69,11 +76,20 @@ class Comparing:
             show.blend(slicer.mrmlScene, fixed, None)
         elif mode is Compare.BLEND:
             show.blend(slicer.mrmlScene, fixed, moving, parameters.overlay_opacity)
-        elif mode is Compare.SIDE_BY_SIDE:
-            before = layout.side_by_side(slicer.mrmlScene, fixed, moving)
-            self._before = self._before if before == layout.LAYOUT else before
         else:
             self._compose(parameters, fixed, moving, mode)
+
+    def _lay_out(self, parameters: Any, moving: Any, shown: Any) -> None:
+        """Views of their own; shown: a map, in place of what lies over the fixed image."""
+        fixed = parameters.fixed
+        if parameters.compare is Compare.SIDE_BY_SIDE:
+            before = layout.side_by_side(slicer.mrmlScene, fixed, moving)
+            if shown is not None:
+                show.blend(slicer.mrmlScene, fixed, shown, MAP_OPACITY)
+        else:
+            over = (moving, parameters.overlay_opacity) if shown is None else (shown, MAP_OPACITY)
+            before = layout.three_by_three(slicer.mrmlScene, fixed, moving, *over)
+        self._before = self._before if layout.is_ours(before) else before
 
     def _compose(self, parameters: Any, fixed: Any, moving: Any, mode: Compare) -> None:
         if mode is Compare.RED_CYAN:
@@ -85,7 +101,7 @@ class Comparing:
         else:
             composed.show_checkerboard(fixed, moving, parameters.tile)
 
-    def _show_map(self, parameters: Any) -> None:
+    def _dress_map(self, parameters: Any) -> None:
         volume = map_of(parameters)
         low, high = limits_of(parameters)
         table = composed.color_table(parameters.map.value, lambda t: colors_of(parameters.map, t, low, high))
@@ -93,7 +109,6 @@ class Comparing:
         display.AutoWindowLevelOff()
         display.SetWindowLevelMinMax(low, high)
         display.SetAndObserveColorNodeID(table.GetID())
-        show.blend(slicer.mrmlScene, parameters.fixed, volume, MAP_OPACITY)
 
     def _show_marks(self, parameters: Any) -> None:
         """Folds in red and the veil, in the layer of labels."""

@@ -15,8 +15,10 @@ from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
 from DiffRegLib.options import option_fields
 from DiffRegLib.review.limits import LimitOptions
 from RegistrationReviewLib.parameters import FIRST, INPUTS
+from RegistrationReviewLib.reviewing import facts_of
 
 NEEDS_REVIEW = ("compareComboBox", "beforeCheckBox", "flickerButton", "mapComboBox", "foldsCheckBox", "veilCheckBox")
+MOST_REPEATS = 10
 PAIRS = {"pairs_fixed": _("Fixed points"), "pairs_moving": _("Moving points")}
 
 
@@ -28,6 +30,7 @@ def complete(ui: Any) -> None:
         types = tuple(getattr(slicer, f"vtkMRML{name}Node") for name in classes)
         layout = (ui.inputsForm if role in FIRST else ui.moreInputsGroupBox).layout()
         _keep(ui, add_selector(layout, role, _(title), _(help), types, _(empty)))
+    _keep(ui, _repeats(ui.moreInputsGroupBox.layout()))
     for role, title in PAIRS.items():
         types = (slicer.vtkMRMLMarkupsFiducialNode,)
         _keep(ui, add_selector(ui.pairsForm.layout(), role, title, _("Where pairs stand."), types, _("Placed here")))
@@ -35,6 +38,21 @@ def complete(ui: Any) -> None:
         _keep(ui, widget)
     for name in ("moreInputs", "limits"):
         getattr(ui, f"{name}GroupBox").collapsed = True
+
+
+def _repeats(form: Any) -> Any:
+    """A row for how often the method is run again."""
+    box, label = qt.QSpinBox(), qt.QLabel(_("Repeats:"))
+    box.objectName = "repeatsSpinBox"
+    box.maximum = MOST_REPEATS
+    box.setProperty("SlicerParameterName", "repeats")
+    text = _(
+        "So often the registration is run again with other seeds: the map Spread over repeats shows where it varies."
+    )
+    box.toolTip = label.toolTip = text
+    label.setBuddy(box)
+    form.addRow(label, box)
+    return box
 
 
 def _keep(ui: Any, widget: Any) -> None:
@@ -51,13 +69,14 @@ def show_limits(parameters: Any, limits: LimitOptions) -> None:
 def show_buttons(ui: Any, parameters: Any, running: bool, reason: str, message: str) -> None:
     """What can be pressed, and why not."""
     ui.applyButton.enabled = bool(running or not reason)
-    ui.applyButton.text = _("Cancel") if running else _("Review")
+    ui.applyButton.text = _("Cancel") if running else _("Review the pose") if parameters.pose_result else _("Review")
     ui.progressBar.setVisible(running)
-    said = "" if running else reason or message
+    said = "" if running else message or reason
     ui.statusLabel.text = said
     ui.statusLabel.setVisible(bool(said))
+    compared = bool(parameters.review) and "xrays" not in facts_of(parameters)
     for name in NEEDS_REVIEW:
-        getattr(ui, name).enabled = bool(parameters.review)
+        getattr(ui, name).enabled = compared
     ui.reportButton.enabled = bool(parameters.report)
     ready = parameters.fixed is not None and parameters.moving is not None and parameters.transform is not None
     ui.placeButton.enabled = ready

@@ -13,7 +13,7 @@ from DiffRegLib.review.limits import LimitOptions
 
 GROUPS = {"limits": LimitOptions}
 Labels = Union[slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
-MAPS = ("magnitude", "determinant", "inverse_error", "distance", "similarity")
+MAPS = ("magnitude", "determinant", "inverse_error", "distance", "similarity", "spread")
 VOLUMES = (*MAPS, "marks", "warped", "start")
 """What a review brings into the scene, as `DiffRegLib.review.stored` calls it."""
 
@@ -28,6 +28,7 @@ class Compare(Choice):
     DIFFERENCE = "Difference"
     FIXED = "Fixed alone"
     SIDE_BY_SIDE = "Side by side"
+    THREE_BY_THREE = "Fixed, moving and both in three directions"
 
 
 class Look(Choice):
@@ -48,6 +49,7 @@ class Map(Choice):
     INVERSE_ERROR = "Inverse consistency"
     DISTANCE = "Distance to what drove it"
     SIMILARITY = "Local correlation after"
+    SPREAD = "Spread over repeats"
 
 
 @parameterNodeWrapper
@@ -55,8 +57,9 @@ class Map(Choice):
 class RegistrationReviewParameterNode:
     """Inputs, what the views show, the limits, the last review, and the pairs with which the transform is mended.
 
-    review: the facts of the last review as JSON; the volumes of `VOLUMES` and `report`, the path of its page, belong to
-    it. mended, mended_inverse: the corrected transform and its inverse.
+    pose_result: the result folder of a pose, which is reviewed in place of the images. repeats: how often the method
+    runs again with another seed. review: the facts of the last review as JSON; the volumes of `VOLUMES` and `report`,
+    the path of its page, belong to it. mended, mended_inverse: the corrected transform and its inverse.
     """
 
     fixed: slicer.vtkMRMLScalarVolumeNode
@@ -68,6 +71,8 @@ class RegistrationReviewParameterNode:
     fixed_landmarks: slicer.vtkMRMLMarkupsFiducialNode
     moving_landmarks: slicer.vtkMRMLMarkupsFiducialNode
     fixed_mask: Labels
+    pose_result: str = ""
+    repeats: Annotated[int, WithinRange(0, 10), Default(0)]
     compare: Annotated[Compare, Default(Compare.BLEND)]
     overlay_opacity: Annotated[float, WithinRange(0.0, 1.0), Default(0.5)]
     tile: Annotated[float, WithinRange(2.0, 200.0), Default(30.0)]
@@ -89,6 +94,7 @@ class RegistrationReviewParameterNode:
     inverse_error: slicer.vtkMRMLScalarVolumeNode
     distance: slicer.vtkMRMLScalarVolumeNode
     similarity: slicer.vtkMRMLScalarVolumeNode
+    spread: slicer.vtkMRMLScalarVolumeNode
     marks: slicer.vtkMRMLLabelMapVolumeNode
     warped: slicer.vtkMRMLScalarVolumeNode
     start: slicer.vtkMRMLScalarVolumeNode

@@ -1,4 +1,4 @@
-"""From the nodes that the panel names to a review in another process, and its numbers and maps into the scene."""
+"""A review in another process, and its numbers, maps and pictures into the scene."""
 
 from __future__ import annotations
 
@@ -13,35 +13,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.mrml.export import Exported, check_input, export, export_transform, in_node_names
-from DiffRegLib.mrml.panel.option_parameters import read_options
+from DiffRegLib.mrml.export import Exported, in_node_names
 from DiffRegLib.mrml.panel.program import Program, python_program
 from DiffRegLib.mrml.results import Output, add, read_volume
-from DiffRegLib.mrml.seen import kind_of
-from DiffRegLib.mrml.segments import matched_values
-from RegistrationReviewLib.parameters import GROUPS, INPUTS, VOLUMES, Map
-
-TRANSFORMS = ("transform", "inverse")
-PAIRED = (("fixed_labels", "moving_labels"), ("fixed_landmarks", "moving_landmarks"))
-
-
-def why_not(parameters: Any) -> str:
-    """Why nothing can be reviewed yet, in one sentence, or ""."""
-    if parameters.fixed is None or parameters.transform is None:
-        return _("Choose a fixed image and a transform.")
-    for first, second in PAIRED:
-        if (parameters.getValue(first) is None) != (parameters.getValue(second) is None):
-            titles = (INPUTS[role][0] for role in (first, second))
-            return _("{a} and {b} belong together: choose both or none.").format(**dict(zip("ab", titles)))
-    try:
-        for role in INPUTS:
-            node = parameters.getValue(role)
-            if node is not None and role not in TRANSFORMS:
-                check_input(node)
-        read_options(parameters, GROUPS)
-    except RegistrationError as error:
-        return str(error)
-    return ""
+from RegistrationReviewLib import poses
+from RegistrationReviewLib.command import arguments, why_not
+from RegistrationReviewLib.parameters import VOLUMES, Map
 
 
 class Reviewing:
@@ -66,13 +43,9 @@ class Reviewing:
         folder = Path(tempfile.mkdtemp(prefix="diffreg-review-", dir=slicer.app.temporaryPath))
         self._remove()
         self._folder = folder
-        self._exported = self._export(parameters, folder)
-        command = [python_program(), "-m", "DiffRegLib", "review", "-o", str(folder / "report.html")]
-        command += ["--maps", str(folder / "maps")]
-        for exported in self._exported:
-            command += [f"--{exported.role.replace('_', '-')}", str(exported.path)]
-        for name, value in read_options(parameters, GROUPS)["limits"].items():
-            command += [f"--{name.replace('_', '-')}", str(value)]
+        given, self._exported = arguments(parameters, folder)
+        command = [python_program(), "-m", "DiffRegLib", "review", *given]
+        command += ["-o", str(folder / "report.html"), "--maps", str(folder / "maps")]
         self._program = Program(command, self._over)
         self._program.start()
 
@@ -92,20 +65,6 @@ class Reviewing:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _export(self, parameters: Any, folder: Path) -> list[Exported]:
-        nodes = {role: node for role in INPUTS if (node := parameters.getValue(role)) is not None}
-        labels = [nodes.get(role) for role in PAIRED[0]]
-        values = None
-        if all(node is not None and kind_of(node) == "segmentation" for node in labels):
-            values, _notes = matched_values(*labels)
-        exported = []
-        for role, node in nodes.items():
-            if role in TRANSFORMS:
-                exported.append(export_transform(node, parameters.fixed, folder, role))
-            else:
-                exported.append(export(node, folder, role, values if role in PAIRED[0] else None))
-        return exported
-
     def _over(self, code: int | None) -> None:
         program, self._program = self._program, None
         if code != 0:
@@ -124,7 +83,8 @@ class Reviewing:
         """Reads everything outside the scene, then adds it in one go."""
         parameters, maps = self._parameters, self._folder / "maps"
         facts = (maps / "review.json").read_text(encoding="utf-8")
-        name = parameters.transform.GetName()
+        poses.bring(maps, json.loads(facts))
+        name = parameters.transform.GetName() if parameters.transform is not None else ""
         titles = {one.name.lower(): one.value for one in Map}
         outputs = {}
         for role in VOLUMES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,28 @@ from slicer.i18n import tr as _
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import split_key
 from DiffRegLib.jobs import read_job
-from DiffRegLib.mrml.pair.review import MADE_BY
+from DiffRegLib.mrml.panel.review import JOB, MADE_BY
 from DiffRegLib.mrml.results import Output, add, read_transform, read_volume
 from RegistrationReviewLib.mending import pairs_of
 
 FILTER = _("Results and transforms (job.json *.h5 *.hdf5 *.tfm *.txt *.mat *.nii *.nii.gz *.nrrd *.mha)")
+POSES = "projective"  # the method whose results are poses
 DEFAULT_MODULE = "SplatRegistration"
-WEIGHT = 0.5
-"""The weight of the pairs as a term of the loss, where a method takes one."""
+WEIGHT, PULL = "landmark_weight", 1.0
+"""The option by which landmarks pull, in every method that lets them, and its value for pairs that were clicked."""
 
 
 def load(path: str, parameters: Any) -> None:
     """A result's `job.json` brings transform, inverse and images, any other file a transform; they become the inputs.
+    That of a pose is named as the result to review; its files stay where they are.
 
     Raises RegistrationError that names the file.
     """
     file = Path(path)
     if file.name == "job.json":
+        if read_job(file.parent).method == POSES:
+            parameters.pose_result = str(file.parent)
+            return
         outputs = _of_result(file.parent)
     else:
         outputs = {"transform": Output(read_transform(file, file.stem))}
@@ -35,13 +41,16 @@ def load(path: str, parameters: Any) -> None:
     with slicer.util.NodeModify(parameters.parameterNode):
         for role, node in placed.items():
             parameters.setValue(role, node)
+        parameters.pose_result = ""
 
 
 def _of_result(folder: Path) -> dict[str, Output]:
     job = read_job(folder)
     name = folder.parent.name if folder.name == "result" else folder.name
+    transform = read_transform(folder / "transform.h5", name)
+    transform.SetAttribute(JOB, json.dumps({"method": job.method, "options": job.options}))
     found = {
-        "transform": Output(read_transform(folder / "transform.h5", name)),
+        "transform": Output(transform),
         "inverse": Output(read_transform(folder / "inverse.h5", _("{name} inverse").format(name=name))),
     }
     for role in ("fixed", "moving"):
@@ -75,8 +84,7 @@ def register_again(parameters: Any) -> None:
 
 
 def _let_pull(chosen: Any) -> None:
-    """Switches on what the method calls its term of landmarks."""
+    """Gives the landmarks a weight in the loss."""
     for group in chosen.method.options:
-        for option, value in (("landmark_weight", WEIGHT), ("follow_landmarks", True)):
-            if chosen.parameterNode is not None and f"{group}_{option}" in type(chosen).__annotations__:
-                chosen.setValue(f"{group}_{option}", value)
+        if f"{group}_{WEIGHT}" in chosen.allParameters:
+            chosen.setValue(f"{group}_{WEIGHT}", PULL)

@@ -62,6 +62,7 @@ class Tables:
         self.landmarks = Table(ui.landmarksTable, ("", _("Landmark"), _("Before [mm]"), _("After [mm]")))
         self.regions = Table(ui.regionsTable, (_("Region"), _("Volume [ml]"), _("Voxels"), _("Least determinant")))
         self._facts: Any = None
+        ui.regionsTable.setVisible(False)
 
     def show(self, facts: dict[str, Any]) -> None:
         """Fills them anew where the facts are others than before."""
@@ -78,6 +79,7 @@ class Tables:
             (str(n), _number(r["volume_ml"], 3), str(r["voxels"]), _number(r["least"])) for n, r in enumerate(found, 1)
         )
         self.regions.fill(list(texts), (), [r["deepest"] for r in found])
+        self._ui.regionsTable.setVisible(bool(found))
         said = "<br>".join(f'<font color="{COLORS[f["light"]]}">&#9679;</font> {f["sentence"]}' for f in _said(facts))
         self._ui.findingsLabel.text = said or _("Nothing has been reviewed yet.")
         self._ui.trustLabel.text = facts.get("trust", {}).get("sentence", "")

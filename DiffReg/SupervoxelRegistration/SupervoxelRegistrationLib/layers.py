@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from DiffRegLib.mrml import arrays, layout, show
 from DiffRegLib.mrml.pair import displays
 from DiffRegLib.mrml.pair.plan import SIDES
+from DiffRegLib.mrml.show_transform import hide_transform
 
 VIEWS = dict(zip(SIDES, (layout.FIXED_VIEW, layout.MOVING_VIEW)))
 TAG = "DiffRegSupervoxels{}"
@@ -64,7 +65,7 @@ class LayerViews:
             self._before = None
             parameters = self._parameters()
             if parameters is not None and displays.has_result(parameters):
-                displays.show_moving(parameters)
+                displays.update(parameters)
         self._ui.pickedLabel.text = ""
 
     def pick(self, side: str, ras: np.ndarray) -> int:
@@ -113,7 +114,7 @@ class LayerViews:
         if fixed is None or moving is None:
             return
         before = layout.side_by_side(slicer.mrmlScene, fixed, moving)
-        if before != layout.LAYOUT:
+        if not layout.is_ours(before):
             self._before = before
         show.link(slicer.mrmlScene, VIEWS.values(), linked=False)  # each scan has a place of its own
         self.picked = 0
@@ -127,17 +128,10 @@ class LayerViews:
             for composite in show.composites(slicer.mrmlScene, [VIEWS[side]]):
                 composite.SetLabelVolumeID(labels.GetID())
                 composite.SetLabelOpacity(OPACITY)
-            self._look_at(volume, VIEWS[side])
+        if parameters.output_transform is not None:
+            hide_transform(parameters.output_transform)  # its grid would cross the borders of the supervoxels
         self._paint()
         self._listen()
-
-    @staticmethod
-    def _look_at(volume: Any, view: str) -> None:
-        node = slicer.mrmlScene.GetSingletonNode(view, "vtkMRMLSliceNode")
-        if node is not None:
-            bounds = [0.0] * 6
-            volume.GetRASBounds(bounds)
-            node.JumpSliceByCentering(*((bounds[2 * n] + bounds[2 * n + 1]) / 2 for n in range(3)))
 
     def _labels(self, side: str) -> Any:
         """The label map of the shown layer, made where there is none; never saved, for the layers are."""

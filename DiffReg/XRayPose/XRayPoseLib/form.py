@@ -129,3 +129,4 @@ class PanelForm:
             text = measures.as_html(json.loads(parameters.measures))
         if text != self._ui.measuresLabel.text:
             self._ui.measuresLabel.text = text
+        self._ui.reviewButton.enabled = bool(parameters.measures)

@@ -37,7 +37,7 @@ def register(
     fixed, moving: (1, D, H, W) of one patient or two, of one modality or two.
     initial: transform fixed -> moving of any kind to start from, in place of `options.initialization`.
     progress: called with (fraction, message) every iteration, with the loss too (see `Progress`); cancels by raising.
-    landmarks: (N, 3) pairs in RAS mm, followed where `options.follow_landmarks` says so.
+    landmarks: (N, 3) pairs in RAS mm, which pull where `options.landmark_weight` is not 0.
     masks: above 0 where the fixed and the moving image count, on any grid; elsewhere nothing is looked at.
 
     Raises RegistrationError for images or options that cannot be used, before any long work.
@@ -50,7 +50,7 @@ def register(
     on_device = [None if image is None else image.to(device) for image in (fixed, moving, *masks)]
     voxel = finest_voxel(fixed.geometry, options)
     watch = Watch(progress, levels(voxel, options), fixed)
-    pairs = landmarks if options.follow_landmarks else None
+    pairs = landmarks if options.landmark_weight else None
     with torch.no_grad():
         found = align(*on_device[:2], options, start.to(device), tuple(on_device[2:]), pairs, watch)
         watch.sampling()

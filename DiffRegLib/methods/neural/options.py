@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from DiffRegLib.options import option
+from DiffRegLib.options import landmark_weight, option
 
 PREVIEW = "preview.npz"
 """File of a preview: `data` (D, H, W) float32 and `affine` (4, 4), voxel index to RAS mm."""
@@ -44,9 +44,7 @@ class NeuralOptions:
     )
     code_spacing: float = option(25.0, "distance of the nodes of the map of local codes", "mm", 1.0, 1000.0)
     code_regularization: float = option(0.01, "weight of the length of the codes", low=0.0, high=1e3)
-    landmark_weight: float = option(
-        0.0, "weight of the landmarks' mean squared distance: 0 leaves them to the evaluation", "1/mm2", 0.0, 1e6
-    )
+    landmark_weight: float = landmark_weight()
     seconds: float = option(0.0, "stop after so long, 0 for no limit", "s", 0.0, 1e6)
     plateau: int = option(0, "end a level after so many steps without gain, 0 for never", low=0, high=100_000)
     preview: bool = option(True, "write the moved image now and then while it is optimized, for a panel that shows it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from DiffRegLib.options import option
+from DiffRegLib.options import landmark_weight, option
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,7 @@ class SplattingOptions:
     finish: bool = option(
         True, "finish on the images, where two were given: what lies between and beyond the points", advanced=False
     )
-    landmark_weight: float = option(
-        0.0,
-        "weight of the mean squared distance of the landmarks [mm^2]: 0 measures with them alone",
-        low=0.0,
-        high=1e3,
-    )
+    landmark_weight: float = landmark_weight()
     seed: int = option(0, "seed of the choice of points", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
 

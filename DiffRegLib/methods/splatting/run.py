@@ -35,18 +35,20 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     with ThreadPoolExecutor(len(SIDES)) as pool:
         clouds = tuple(pool.map(lambda side: _cloud(inputs, side, extraction, splatting.seed), SIDES))
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
-    landmarks = [inputs.get(f"{side}_landmarks") for side in SIDES]
+    given = [inputs.get(f"{side}_landmarks") for side in SIDES]
+    landmarks = tuple(side.points() for side in given) if all(given) else None
     registration = register(
         *clouds,
         splatting,
         initial=initial.content if initial is not None else None,
         progress=Part(progress, CLOUDS, SPLATTED if images else 1.0),
-        landmarks=tuple(side.points() for side in landmarks) if all(landmarks) else None,
+        landmarks=landmarks,
     )
     if not images:
         return registration
     pair = tuple(inputs[side].content for side in SIDES)
-    return finished(registration, pair, splatting.device, Part(progress, SPLATTED, 1.0))
+    part = Part(progress, SPLATTED, 1.0)
+    return finished(registration, pair, splatting.device, part, landmarks, splatting.landmark_weight)
 
 
 def _cloud(inputs: Mapping[str, Any], side: str, options: Any, seed: int) -> PointCloud:

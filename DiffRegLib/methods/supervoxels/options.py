@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from DiffRegLib.options import option
+from DiffRegLib.options import landmark_weight, option
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,7 @@ class SupervoxelOptions:
     iterations: int = option(100, "steps of Adam", low=1, high=10000)
     learning_rate: float = option(0.05, "step of Adam, in half extents of the box", low=1e-5, high=1.0)
     neighbors: int = option(8, "neighbors of a key point whose displacements are compared", low=1, high=64)
-    landmark_weight: float = option(
-        0.0,
-        "pull of landmarks that are given, 0 measures them alone: weight of their mean squared distance in units of "
-        "10 mm; 0.01 moves them about as far as the supervoxels hold them back",
-        low=0.0,
-        high=1e3,
-    )
+    landmark_weight: float = landmark_weight()
     channels: int = option(16, "channels into which the classes of a layer are compressed", low=2, high=256)
     seed: int = option(0, "seed of the supervoxels, the key points and the compression", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

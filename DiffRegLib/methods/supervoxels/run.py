@@ -23,23 +23,25 @@ FOUND, MATCHED = 0.4, 0.7  # of the progress, where the supervoxels of both scan
 
 def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, progress: Progress) -> Registration:
     """Registers two CTs and writes the supervoxels of both; see `DiffRegLib.methods.method.Method`."""
-    landmarks = [inputs.get(f"{side}_landmarks") for side in SIDES]
+    given, chosen = [inputs.get(f"{side}_landmarks") for side in SIDES], options["supervoxels"]
+    landmarks = tuple(points.points() for points in given) if all(given) else None
     initial = inputs["initial"].content if "initial" in inputs else None
     sides = _sides(inputs, options, initial, progress)
     registration = register(
         *(inputs[side].content for side in SIDES),
-        options["supervoxels"],
+        chosen,
         initial=initial,
         progress=Part(progress, FOUND, MATCHED),
-        landmarks=tuple(points.points() for points in landmarks) if all(landmarks) else None,
+        landmarks=landmarks,
         sides=sides,
     )
     for name, side in zip(SIDES, sides):
         write_image(side.map, folder / LAYERS.format(name), "uint8")
-    if not options["supervoxels"].finish:
+    if not chosen.finish:
         return registration
     scans = inputs["fixed"].content, inputs["moving"].content
-    return finished(registration, scans, options["supervoxels"].device, Part(progress, MATCHED, 1.0))
+    part = Part(progress, MATCHED, 1.0)
+    return finished(registration, scans, chosen.device, part, landmarks, chosen.landmark_weight)
 
 
 def _sides(

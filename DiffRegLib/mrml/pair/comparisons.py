@@ -25,7 +25,7 @@ def show_comparison(display: Display, fixed: Any, warped: Any) -> None:
     if display is Display.SIDE_BY_SIDE:
         leave(checkerboard=True)
         before = layout.side_by_side(slicer.mrmlScene, fixed, warped)
-        if before != layout.LAYOUT:
+        if not layout.is_ours(before):
             _before[:] = [before]
         return
     leave()

@@ -27,6 +27,7 @@ class PairForm:
 
     def __init__(self, ui: Any, method: Method, titles: Mapping[str, str], help: Mapping[str, str]) -> None:
         self._ui = ui
+        ui.resultCollapsibleButton.layout().insertWidget(1, ui.switchesWidget)  # between measures and review
         self._add_inputs(method, help)
         self._add_outputs(method)
         self._add_options(method, titles)

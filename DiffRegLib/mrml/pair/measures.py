@@ -17,9 +17,9 @@ def read(result: Path) -> dict[str, Any]:
         found = json.loads((result / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise RegistrationError(_("The result of the registration is incomplete: press Apply again.")) from None
-    trace = found.pop("trace", [])
-    losses = [row["similarity"] for row in trace if "similarity" in row]
-    if losses:
+    trace = [row for row in found.pop("trace", []) if "similarity" in row]
+    if trace:  # another stage minimizes another loss: its numbers are not comparable
+        losses = [row["similarity"] for row in trace if row.get("stage") == trace[-1].get("stage")]
         found["similarity"] = {"before": losses[0], "after": losses[-1]}
     return found
 
@@ -41,7 +41,8 @@ def _errors(found: dict[str, Any]) -> list[tuple[str, str]]:
         text = _("{a:.3f} → {b:.3f} (mean of {count} labels)")
         rows.append((_("Dice overlap"), text.format(a=dice["before"], b=dice["after"], count=_share(dice))))
     if not rows and (loss := found.get("similarity")):
-        rows.append((_("Loss"), _("{before:.4g} → {after:.4g} (no landmarks or labels given)").format(**loss)))
+        text = _("{before:.4g} → {after:.4g} in the last stage (no landmarks or labels given)")
+        rows.append((_("Loss"), text.format(**loss)))
     return rows
 
 

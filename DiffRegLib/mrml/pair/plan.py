@@ -17,6 +17,7 @@ from DiffRegLib.mrml.export import Exported, export, export_initial, in_node_nam
 from DiffRegLib.mrml.pair import measures, words
 from DiffRegLib.mrml.pair.parameters import OUTPUTS, given_paths, node_inputs
 from DiffRegLib.mrml.panel.option_parameters import read_options
+from DiffRegLib.mrml.panel.review import JOB
 from DiffRegLib.mrml.results import Output, add, carry, read_transform, read_warped
 from DiffRegLib.mrml.seen import VOXELS, kind_of
 from DiffRegLib.mrml.segments import matched_values
@@ -86,6 +87,8 @@ class PairPlan:
             outputs[name] = Output(node, self._target(name, node))
         yield
         placed = add(slicer.mrmlScene, outputs)
+        made = json.dumps({"method": self.method, "options": self.options})
+        placed["output_transform"].SetAttribute(JOB, made)
         with slicer.util.NodeModify(self._parameters.parameterNode):
             for name, node in placed.items():
                 self._parameters.setValue(name, node)

@@ -15,12 +15,12 @@ from DiffRegLib.mrml.pair.checks import why_not
 from DiffRegLib.mrml.pair.form import PairForm
 from DiffRegLib.mrml.pair.parameters import follow_preset, node_inputs, reset_to_preset
 from DiffRegLib.mrml.pair.result_views import ResultViews
-from DiffRegLib.mrml.pair.review import open_review
 from DiffRegLib.mrml.panel import packages
 from DiffRegLib.mrml.panel.apply_button import ApplyButton
 from DiffRegLib.mrml.panel.messages import words as message
 from DiffRegLib.mrml.panel.observed_nodes import ObservedNodes
 from DiffRegLib.mrml.panel.panel_widget import PanelWidget
+from DiffRegLib.mrml.panel.review import open_review
 from DiffRegLib.mrml.panel.runner import Runner
 
 FORM = Path(__file__).with_name("pair.ui")

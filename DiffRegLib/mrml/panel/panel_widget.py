@@ -13,6 +13,8 @@ from slicer.util import VTKObservationMixin
 
 from DiffRegLib.mrml.panel.gui_connection import GuiConnection
 
+RUN = Path(__file__).with_name("run.ui")
+
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Base of the panels' widgets. A panel says what it does in `begin`, `follow`, `leave` and `busy`."""
@@ -45,18 +47,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def build(self, logic: Any, form: Path | None = None) -> None:
         """Loads `Resources/UI/<module>.ui` as `self.ui`, and listens to the scene.
 
-        form: another `.ui` that takes the module's own, where there is one, into its widget `ownWidget`.
+        form: another `.ui` that takes the module's own, where there is one, into its widget `ownWidget`. A widget
+        `runWidget` takes what every panel shows of a run and its result.
         """
         ScriptedLoadableModuleWidget.setup(self)
         own = Path(self.resourcePath(f"UI/{self.moduleName}.ui"))
         uiWidget = slicer.util.loadUI(str(form or own))
         if form is not None:
-            place = slicer.util.findChild(uiWidget, "ownWidget")
-            place.setVisible(own.is_file())
-            if own.is_file():
-                inner = slicer.util.loadUI(str(own))
-                place.layout().addWidget(inner)
-                inner.setMRMLScene(slicer.mrmlScene)
+            _fill(slicer.util.findChildren(uiWidget, "ownWidget"), own)
+        _fill(slicer.util.findChildren(uiWidget, "runWidget"), RUN)
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
@@ -122,3 +121,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.follow()
         finally:
             self._updating = False
+
+
+def _fill(places: list[Any], form: Path) -> None:
+    """Loads a `.ui` into a widget that waits for it; hides that where there is none."""
+    for place in places:
+        place.setVisible(form.is_file())
+        if form.is_file():
+            inner = slicer.util.loadUI(str(form))
+            place.layout().addWidget(inner)
+            if hasattr(inner, "setMRMLScene"):
+                inner.setMRMLScene(slicer.mrmlScene)
