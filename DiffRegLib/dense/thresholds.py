@@ -73,9 +73,9 @@ class Thresholds:
     ridge: float = threshold(1e-3, "share added to the diagonal of the affine's normal equations", "flat images")
     logarithm_steps: int = threshold(15, "steps that turn a transform into a flow", "0.05 mm for motions of 25 mm")
     landmark_volume: float = threshold(
-        1000.0,
-        "mm^3 of images that a landmark with an error of 1 mm weighs",
-        "a cube of 1 cm; ten times the tension of a field that one point holds",
+        30_000.0,
+        "mm^3 of images that a landmark of weight 1 weighs",
+        "test_landmarks_pull: of equal images that say otherwise a landmark 5 mm off is left 1 mm off; 1000 left 4 mm",
     )
     reach: float = threshold(
         2.0, "neighborhoods from what has contrast up to which it drives the field", "theory: a Gaussian ends there"

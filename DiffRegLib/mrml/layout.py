@@ -31,7 +31,10 @@ _VIEW = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pane:
-    """A slice view of a layout, by its name, and what it shows: a volume, and one over it."""
+    """A slice view of a layout, by its name, and what it shows: a volume, and one over it.
+
+    orientation: "" is along the volume's own first two axes, rows running down.
+    """
 
     view: str
     label: str
@@ -59,10 +62,7 @@ def three_by_three(scene: Any, fixed: Any, moving: Any, over: Any, opacity: floa
             ("Both", BOTH_COLOR, fixed, over),
         )
         rows.append(
-            [
-                Pane(f"DiffReg{name}{orientation}", f"{name[0]} {orientation[0]}", *shown, opacity, orientation)
-                for name, *shown in columns
-            ]
+            [Pane(f"DiffReg{name}{orientation}", name, *shown, opacity, orientation) for name, *shown in columns]
         )
     return arrange(scene, NINE, rows)
 
@@ -90,8 +90,10 @@ def arrange(scene: Any, number: int, rows: Sequence[Sequence[Pane]]) -> int:
         layout.SetViewArrangement(number)
     for pane in panes:
         node = scene.GetSingletonNode(pane.view, "vtkMRMLSliceNode")
-        if node is not None and before != number:
+        if node is not None and before != number and pane.orientation:
             node.SetOrientation(pane.orientation)
+        elif node is not None and pane.volume is not None and not pane.orientation:
+            _turn_to(node, pane.volume)
         show.blend(scene, pane.volume, pane.over, pane.opacity, views=[pane.view])
     show.link(scene, [pane.view for pane in panes])
     if before != number:
@@ -122,11 +124,22 @@ def _description(rows: Sequence[Sequence[Pane]]) -> str:
     parts = []
     for row in rows:
         views = (
-            _VIEW.format(tag=pane.view, label=pane.label, color=pane.color, orientation=pane.orientation)
+            _VIEW.format(tag=pane.view, label=pane.label, color=pane.color, orientation=pane.orientation or "Axial")
             for pane in row
         )
         parts.append(f'<item><layout type="horizontal">{"".join(views)}</layout></item>')
     return f'<layout type="vertical">{"".join(parts)}</layout>'
+
+
+def _turn_to(node: Any, volume: Any) -> None:
+    """Turns a slice view to the plane of a picture."""
+    affine = arrays.ijk_to_ras(volume)
+    across, down = (affine[:3, n] / np.linalg.norm(affine[:3, n]) for n in range(2))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack((across, -down, np.cross(across, -down)), 1)
+    matrix[:3, 3] = affine[:3, 3]
+    node.GetSliceToRAS().DeepCopy(arrays.array_to_matrix(matrix))
+    node.UpdateMatrices()
 
 
 def _looked_at(scene: Any) -> np.ndarray | None:
@@ -159,7 +172,7 @@ def _fit(scene: Any, panes: Sequence[Pane], place: np.ndarray | None) -> None:
         if widget is None:
             continue
         widget.fitSliceToBackground()
-        if place is not None and _inside(pane.volume, place):
+        if place is not None and pane.orientation and _inside(pane.volume, place):
             widget.mrmlSliceNode().JumpSliceByOffsetting(*place)
 
 

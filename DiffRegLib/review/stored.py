@@ -53,7 +53,8 @@ def write_pose_review(review: PoseReview, folder: Path) -> None:
             name = f"{picture.key}_{number}.png"
             Picture.fromarray(np.rint(255 * with_ellipse(picture).clip(0, 1)).astype(np.uint8)).save(folder / name)
             row.append({"key": picture.key, "title": picture.title, "file": name})
-        shown.append({"name": view.pair.name, "pictures": row})
+        affine = view.camera.detector_affine.tolist()  # from column, row, 0 of a picture to RAS mm
+        shown.append({"name": view.pair.name, "affine": affine, "pictures": row})
     reason = review.case.facts.get("reason")
     found = {
         "light": review.light,

@@ -71,6 +71,8 @@ def show_buttons(ui: Any, parameters: Any, running: bool, reason: str, message: 
     ui.applyButton.enabled = bool(running or not reason)
     ui.applyButton.text = _("Cancel") if running else _("Review the pose") if parameters.pose_result else _("Review")
     ui.progressBar.setVisible(running)
+    for widget in (ui.poseResultLabel, ui.poseResultLineEdit):
+        widget.setVisible(bool(parameters.pose_result))
     said = "" if running else message or reason
     ui.statusLabel.text = said
     ui.statusLabel.setVisible(bool(said))

@@ -61,7 +61,7 @@ def bring(folder: Path, facts: Mapping[str, Any]) -> None:
     found = []
     for number, xray in enumerate(facts.get("xrays", ()), 1):
         for picture in xray["pictures"]:
-            node = _read(folder / picture["file"])
+            node = _read(folder / picture["file"], np.array(xray["affine"]))
             node.SetName(f"{xray['name']}: {picture['title']}")
             node.SetAttribute(KEY, f"{number} {picture['key']}")
             found.append(node)
@@ -93,20 +93,26 @@ def _rows(count: int) -> list[list[Pane]]:
         for keys in ROWS:
             rows.append(
                 [
-                    Pane(f"DiffRegPose{number}{key}", LABELS[key].format(n=number), COLOR, nodes.get(f"{number} {key}"))
+                    Pane(
+                        f"DiffRegPose{number}{key}",
+                        LABELS[key].format(n=number),
+                        COLOR,
+                        nodes.get(f"{number} {key}"),
+                        orientation="",
+                    )
                     for key in keys
                 ]
             )
     return rows
 
 
-def _read(path: Path) -> Any:
-    """A colored picture as a node outside the scene, a pixel a mm, upright in an axial view."""
+def _read(path: Path, affine: np.ndarray) -> Any:
+    """A colored picture as a node outside the scene, on its detector; affine: (4, 4) from the index to RAS mm."""
     reader = vtk.vtkPNGReader()
     if path.is_file() and reader.CanReadFile(str(path)):
         reader.SetFileName(str(path))
         reader.Update()
         upright = arrays.voxels(reader.GetOutput())[:, :, ::-1]  # VTK has the first row at the bottom
         image = arrays.image_data(np.ascontiguousarray(upright))
-        return arrays.volume_node(slicer.vtkMRMLVectorVolumeNode, path.stem, image, np.diag([-1.0, -1.0, 1.0, 1.0]))
+        return arrays.volume_node(slicer.vtkMRMLVectorVolumeNode, path.stem, image, affine)
     raise RegistrationError(_("{path} cannot be read: press Review again.").format(path=path))
