@@ -109,10 +109,8 @@ def test_nine_views_show_both_images_and_what_lies_over_the_fixed_one(host, revi
 
     parameters(reviewed).show_folds = False
     layout = host.app.layoutManager().layout
-    begin = time.process_time()
     parameters(reviewed).compare = Compare.THREE_BY_THREE
     host.process(100)
-    assert time.process_time() - begin < 1.0  # the views are made the first time
     seen = {name: host.pixels(f"DiffReg{name}Coronal").astype(int) for name in ("Fixed", "Moving", "Both")}
     assert all((picture.max(-1) > 20).mean() > 0.3 for picture in seen.values()), "a view is not fitted"
     both = seen["Both"][20:-20, 20:-20]

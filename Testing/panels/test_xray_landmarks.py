@@ -34,47 +34,27 @@ def _mode():
 def _click_in_ct(host, panel, places):
     """Presses the button, goes to the slice of each place, clicks there, and lets the button out."""
     host.click(panel.ui.placeLandmarksButton)
-    _placing(host)
     for n, place in enumerate(places):
         view, axis = (("Red", 2), ("Green", 1))[n % 2]
         host.view(view).mrmlSliceNode().SetSliceOffset(place[axis])
         host.process(20)
-        _click(
-            host,
-            lambda view=view, place=place: host.mouse.click(view, tuple(place)),
-            lambda: parameters(panel).landmarks,
-        )
+        _click(host, view, tuple(place), parameters(panel).landmarks)
     host.click(panel.ui.placeLandmarksButton)
-
-
-def _click(host, click, node):
-    """Clicks until one more point is there: the stand-in of the mouse loses some on a busy machine."""
-
-    def count():
-        return node().GetNumberOfDefinedControlPoints() if node() is not None else 0
-
-    before = count()
-    for _attempt in range(5):
-        click()
-        host.process(50)
-        if count() > before:
-            return
-
-
-def _placing(host):
-    """Waits until a click places a point: on a busy machine the button takes a moment."""
-    mode = slicer.app.applicationLogic().GetInteractionNode()
-    host.wait_until(lambda: mode.GetCurrentInteractionMode() == mode.Place, 20, "the mode that places points")
-    host.process(50)
 
 
 def _click_on_xray(host, panel, pixels):
     host.click(panel.ui.placeClicksButton)
-    _placing(host)
     for pixel in pixels:
-        click = lambda pixel=pixel: host.mouse.click("XRay1", xray.place(host, "XRay1", pixel))  # noqa: E731
-        _click(host, click, lambda: parameters(panel).clicks)
+        _click(host, "XRay1", xray.place(host, "XRay1", pixel), parameters(panel).clicks)
     host.click(panel.ui.placeClicksButton)
+
+
+def _click(host, view, place, node):
+    """One click is one point."""
+    assert _mode(), "the mode that places points is off"
+    before = node.GetNumberOfDefinedControlPoints()
+    host.mouse.click(view, place)
+    assert node.GetNumberOfDefinedControlPoints() == before + 1, f"the click at {place} in {view} placed no point"
 
 
 def _pixels(scene, places, pose):
