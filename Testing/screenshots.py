@@ -3,8 +3,8 @@
 Splat Registration: a lung CT and its known deformation. Registration Review: that result, with its landmarks.
 Dense Registration: an abdomen before and after contrast, deformed. Supervoxel Registration: an abdomen and its known
 deformation, one supervoxel picked out. Neural Registration: a brain, half way. X-ray Pose: a CT and an X-ray whose
-grey scale, soft tissue and instruments are not the CT's, before and after a refinement; prints how far the bones are
-off in each picture. DIFFREG_DATA names the folder of the data.
+grey scale, soft tissue and instruments are not the CT's, before and after a refinement, and the review of that pose;
+prints how far the bones are off in each picture. DIFFREG_DATA names the folder of the data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from Testing.modules import MODULES, ROOT  # noqa: E402
 
 SIZE, LARGE = (1500, 1030), (1700, 1260)
 PATIENCE = 300  # seconds
-COLORS = 256  # of a picture
+COLORS = 64  # of a picture, which make it a quarter as large
 KIDNEY = (70.0, 145.0, 305.0)  # RAS mm: inside of it in the deformed abdomen
 
 
@@ -60,6 +60,8 @@ def splat(host: Host, data: Path, arguments: argparse.Namespace) -> None:
     host.wait_until(lambda: not review.busy, PATIENCE, "the end of the review")
     parameters = review._parameterNode
     parameters.map = next(m for m in type(parameters.map) if m.name == "DETERMINANT")
+    parameters.compare = next(c for c in type(parameters.compare) if c.name == "THREE_BY_THREE")
+    host.process(2000)
     photograph(host, review, arguments.folder / "review-lung.png")
 
 
@@ -102,8 +104,9 @@ def neural(host: Host, data: Path, arguments: argparse.Namespace) -> None:
 
 
 def xray(host: Host, data: Path, arguments: argparse.Namespace) -> None:
-    """The pose of the pelvis before and after a refinement."""
+    """The pose of the pelvis before and after a refinement, and its review."""
     case = arguments.case
+    review = open_panel(host, "RegistrationReview", LARGE)
     panel = open_panel(host, "XRayPose", LARGE)
     poses = np.load(data / "drr_pelvis_hard" / "poses.npz")
     points = np.load(data / "drr_pelvis_hard" / "pelvis_points.npz")
@@ -116,6 +119,11 @@ def xray(host: Host, data: Path, arguments: argparse.Namespace) -> None:
     host.wait_until(lambda: not panel.registration.running, PATIENCE, "the end of the refinement")
     host.process(2000)
     show(host, panel, arguments.folder / "xray-after.png", target, points)
+    host.click(panel.ui.reviewButton)
+    host.click(review.ui.applyButton)
+    host.wait_until(lambda: not review.busy, PATIENCE, "the end of the review")
+    host.process(2000)
+    photograph(host, review, arguments.folder / "review-pose.png")
 
 
 PANELS = {function.__name__: function for function in (splat, dense, supervoxel, neural, xray)}

@@ -235,10 +235,16 @@ class RegistrationReviewWidget(PanelWidget):
         if checked and parameters and parameters.fixed is not None and parameters.moving is not None:
             self.comparing.leave(parameters)
             self.placing.start(parameters)
+            qt.QTimer.singleShot(0, self.onPlacingSeen)
             return
         self.placing.stop()
         self.ui.placeButton.checked = False
         self.onParametersModified()
+
+    def onPlacingSeen(self):
+        """The views are there: what a correction needs is read before the first click."""
+        if self.placing.on:
+            self.mending.prepare(self._parameterNode)
 
     def onUndoButton(self, checked=False):
         if self._parameterNode:
@@ -250,7 +256,9 @@ class RegistrationReviewWidget(PanelWidget):
         self.firstLook = firstLook
         if firstLook is None:
             mending.remove_first_look()
-        if self._parameterNode and self._parameterNode.review and not self.placing.on:
+        if self._parameterNode and self.placing.on:
+            self.placing.show(firstLook or self._parameterNode.warped)
+        elif self._parameterNode and self._parameterNode.review:
             self.comparing.update(self._parameterNode, firstLook)
 
     def onMendingSaid(self, sentence):

@@ -11,8 +11,8 @@ import slicer
 
 from DiffRegLib.mrml import arrays, show
 
-FIXED_VIEW, MOVING_VIEW = "DiffRegFixed", "DiffRegMoving"
-LAYOUT, NINE, PICTURES = 7431, 7432, 7450
+FIXED_VIEW, MOVING_VIEW, BOTH_VIEW = "DiffRegFixed", "DiffRegMoving", "DiffRegBoth"
+LAYOUT, NINE, THREE, PICTURES = 7431, 7432, 7433, 7450
 """The numbers under which the scene's layout node knows the layouts, above Slicer's own; of pictures it is the first of
 some, one for each count of rows and columns."""
 FIXED_COLOR, MOVING_COLOR, BOTH_COLOR = "#4A9C6D", "#D9822B", "#8C8C8C"
@@ -47,9 +47,13 @@ class Pane:
 
 def side_by_side(scene: Any, fixed: Any, moving: Any, orientation: str = "Axial") -> int:
     """Shows two volumes in two linked slice views and returns the number of the layout before, for `restore`."""
-    left = Pane(FIXED_VIEW, "F", FIXED_COLOR, fixed, orientation=orientation)
-    right = Pane(MOVING_VIEW, "M", MOVING_COLOR, moving, orientation=orientation)
-    return arrange(scene, LAYOUT, [[left, right]])
+    return arrange(scene, LAYOUT, [_pair(fixed, moving, orientation)])
+
+
+def with_overlay(scene: Any, fixed: Any, moving: Any, over: Any, opacity: float) -> int:
+    """Shows two volumes, and beside them `over` upon the fixed one; as `side_by_side`."""
+    both = Pane(BOTH_VIEW, "Both", BOTH_COLOR, fixed, over, opacity)
+    return arrange(scene, THREE, [[*_pair(fixed, moving, "Axial"), both]])
 
 
 def three_by_three(scene: Any, fixed: Any, moving: Any, over: Any, opacity: float) -> int:
@@ -110,13 +114,18 @@ def restore(scene: Any, before: int) -> None:
 
 def is_ours(number: int) -> bool:
     """Whether a number of a layout is one of those that are made here."""
-    return number in (LAYOUT, NINE) or PICTURES < number <= PICTURES + _MOST * (_MOST + 1)
+    return number in (LAYOUT, NINE, THREE) or PICTURES < number <= PICTURES + _MOST * (_MOST + 1)
 
 
 def layout_node(scene: Any) -> Any:
     """The scene's layout node; made where there is none."""
     nodes = scene.GetNodesByClass("vtkMRMLLayoutNode")
     return nodes.GetItemAsObject(0) if nodes.GetNumberOfItems() else scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+
+
+def _pair(fixed: Any, moving: Any, orientation: str) -> list[Pane]:
+    left = Pane(FIXED_VIEW, "Fixed", FIXED_COLOR, fixed, orientation=orientation)
+    return [left, Pane(MOVING_VIEW, "Moving", MOVING_COLOR, moving, orientation=orientation)]
 
 
 def _description(rows: Sequence[Sequence[Pane]]) -> str:

@@ -175,6 +175,35 @@ def test_a_pair_mends_the_transform_there_and_is_undone(host, reviewed):
     assert reviewed.firstLook is not None and time.process_time() - begin < 0.3
 
 
+def test_two_clicks_are_a_pair_that_mends_what_is_seen_beside_them(host, reviewed):
+    from DiffRegLib.mrml import show
+
+    layout, place = host.app.layoutManager().layout, np.array([12.0, -16.0, 6.0])
+    reviewed.ui.mendCollapsibleButton.collapsed = False
+    host.click(reviewed.ui.placeButton)
+    host.process(200)
+    host.view("DiffRegFixed").mrmlSliceNode().SetSliceOffset(place[2])
+    host.process(20)
+    host.mouse.click("DiffRegFixed", tuple(place))
+    fixed, moving = parameters(reviewed).pairs_fixed, parameters(reviewed).pairs_moving
+    placed = slicer.util.arrayFromMarkupsControlPoints(fixed)
+    assert placed.shape == (1, 3) and np.abs(placed[0] - place).max() < 1.0  # a pixel of the view
+    shown = host.view("DiffRegMoving").mrmlSliceNode().GetSliceToRAS()
+    middle = np.array([shown.GetElement(row, 3) for row in range(3)])
+    assert np.abs(middle - placed[0] - SHIFT - (0.0, 3.0, 0.0)).max() < 0.5, "jumps to the expected place"
+    host.process(20)
+    begin = time.process_time()
+    host.mouse.click("DiffRegMoving", tuple(placed[0] + SHIFT))
+    assert time.process_time() - begin < 0.3 and moving.GetNumberOfDefinedControlPoints() == 1
+    both = show.composites(slicer.mrmlScene, ["DiffRegBoth"])[0]
+    assert both.GetForegroundVolumeID() == reviewed.firstLook.GetID()
+    host.wait_until(lambda: not reviewed.mending.working, review_panel.SECONDS, "the whole of the mended image")
+    assert both.GetForegroundVolumeID() == parameters(reviewed).warped.GetID()
+    host.click(reviewed.ui.placeButton)
+    host.process(50)
+    assert host.app.layoutManager().layout == layout
+
+
 def test_contradicting_pairs_are_refused_in_the_panel(host, reviewed):
     from RegistrationReviewLib.mending import pair_nodes
 

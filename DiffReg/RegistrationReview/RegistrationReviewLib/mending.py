@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.mrml import arrays, show
+from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.export import region
 from DiffRegLib.mrml.results import Output, add
 from DiffRegLib.mrml.seen import defined_points, seen_points
@@ -53,6 +53,15 @@ class Mending:
         """The inputs have changed, or the scene has."""
         self.stop()
         self._known = self._base = None
+
+    def prepare(self, parameters: Any) -> None:
+        """Reads images and transform, so that the first correction is shown as fast as the others."""
+        from DiffRegLib.review import mend  # noqa: F401  brings what a correction needs
+
+        try:
+            self._prepared(parameters)
+        except RegistrationError as error:
+            self._said(str(error))
 
     def update(self, parameters: Any) -> None:
         """Mends where pairs were added, moved or removed since."""
@@ -237,11 +246,6 @@ def _preview(seen: Any, parameters: Any) -> Any:
     if like is not None:
         node.GetDisplayNode().CopyContent(like)
     return node
-
-
-def show_first_look(parameters: Any, node: Any) -> None:
-    """Over the fixed image until the whole is there."""
-    show.blend(slicer.mrmlScene, parameters.fixed, node, parameters.overlay_opacity)
 
 
 def remove_first_look() -> None:

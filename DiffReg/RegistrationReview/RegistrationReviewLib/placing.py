@@ -1,4 +1,6 @@
-"""Placing pairs side by side: a click in the fixed image, then one in the moving image, which jumps to the place."""
+"""Placing pairs side by side: a click in the fixed image, then one in the moving image, which jumps to the place.
+
+Beside both lies what is mended over the fixed image."""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from DiffRegLib.mrml.seen import defined_points, seen_points
 from DiffRegLib.mrml.transforms import from_world
 from RegistrationReviewLib.mending import pair_nodes
 
-VIEWS = (layout.FIXED_VIEW, layout.MOVING_VIEW)
+VIEWS = (layout.FIXED_VIEW, layout.MOVING_VIEW, layout.BOTH_VIEW)
 
 
 class Placing:
@@ -28,7 +30,8 @@ class Placing:
     def start(self, parameters: Any) -> None:
         """Shows both images side by side, each where it was acquired, and waits for the first click."""
         self._parameters = parameters
-        self._before = layout.side_by_side(slicer.mrmlScene, parameters.fixed, parameters.moving)
+        shown = parameters.fixed, parameters.moving, parameters.warped
+        self._before = layout.with_overlay(slicer.mrmlScene, *shown, parameters.overlay_opacity)
         show.link(slicer.mrmlScene, VIEWS, linked=False)  # or the expected place would not stay in view
         for node in pair_nodes(parameters):
             self._panel.addObserver(node, node.PointPositionDefinedEvent, self._placed)
@@ -45,6 +48,11 @@ class Placing:
         show.link(slicer.mrmlScene, VIEWS)
         layout.restore(slicer.mrmlScene, self._before)
 
+    def show(self, over: Any) -> None:
+        """Lays a volume over the fixed image: a first look, or all of the mended one."""
+        fixed, opacity = self._parameters.fixed, self._parameters.overlay_opacity
+        show.blend(slicer.mrmlScene, fixed, over, opacity, views=[layout.BOTH_VIEW])
+
     def _placed(self, caller: Any, event: str) -> None:
         self._next()
 
@@ -53,11 +61,11 @@ class Placing:
         fixed, moving = pair_nodes(self._parameters)
         begun = len(defined_points(fixed)) > len(defined_points(moving))
         if begun:
-            expected = self.expected(seen_points(fixed).positions[-1])
-            for view in (layout.MOVING_VIEW,):
+            place = seen_points(fixed).positions[-1]
+            for view, to in ((layout.MOVING_VIEW, self.expected(place)), (layout.BOTH_VIEW, place)):
                 node = slicer.mrmlScene.GetSingletonNode(view, "vtkMRMLSliceNode")
                 if node is not None:
-                    node.JumpSliceByCentering(*expected)
+                    node.JumpSliceByCentering(*to)
         logic = slicer.app.applicationLogic()
         selection, interaction = logic.GetSelectionNode(), logic.GetInteractionNode()
         selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
