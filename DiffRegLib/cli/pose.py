@@ -12,10 +12,10 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import check_input
 from DiffRegLib.methods.method import Method
 from DiffRegLib.methods.projective.options import PoseOptions
-from DiffRegLib.methods.projective.training_options import NETWORK
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, to_dict
 from DiffRegLib.radiographs.options import ImagingOptions
+from DiffRegLib.training.options import NETWORK
 
 WORDED_HERE = ("start", "network")  # inputs that are given as numbers too, or by an option
 

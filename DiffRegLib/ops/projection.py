@@ -56,6 +56,21 @@ def project_with_sums(
         return torch.ops.diffreg.project(volume, *rays, step, True, backend)
 
 
+def project_with_slopes(
+    volume: Float[Tensor, "V C D H W"], rays: Rays, step: float, backend: str = "auto"
+) -> tuple[Float[Tensor, "B C P"], Float[Tensor, "B C P 6"]]:
+    """As `project_with_sums`, both differentiable to the volume, and to nothing else."""
+    fixed = rays._replace(frames=rays.frames.detach())
+    return torch.ops.diffreg.project(volume, *fixed, step, True, backend)
+
+
+def pull_back(
+    grad: Float[Tensor, "B C P"], sums: Float[Tensor, "B C P 6"], rays: Rays, backend: str = "auto"
+) -> Float[Tensor, "B 4 3"]:
+    """The gradient to the rays' frames, from that to the line integrals; differentiable to it and to the sums."""
+    return _pull_back(grad, sums, rays.pixels, rays.columns, backend)
+
+
 @operator("diffreg::project")
 def _project(
     volume: Tensor,

@@ -50,6 +50,11 @@ class Scan:
         """(..., P) as rendered to (..., rows, columns)."""
         return (values if self._back is None else values[..., self._back]).unflatten(-1, self._size)
 
+    def listed(self, image: Tensor) -> Tensor:
+        """(..., rows, columns) to (..., P) as rendered: the inverse of `image`."""
+        values = image.flatten(-2)
+        return values if self._back is None else values[..., self.pixels.long()]
+
 
 @lru_cache(maxsize=16)
 def scan_of(rows: int, columns: int, device: torch.device) -> Scan:

@@ -12,7 +12,8 @@ from torch import Tensor
 from DiffRegLib import ops
 from DiffRegLib.camera import Camera
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.ops.rays import Rays, scan_of
+from DiffRegLib.ops.projection import project_with_slopes, pull_back
+from DiffRegLib.ops.rays import Rays, Scan, scan_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -86,6 +87,42 @@ def project(
         return ops.project(data, Rays(frames, detector, chosen, columns), step, backend)
     scan = scan_of(rows, columns, data.device)
     return scan.image(ops.project(data, Rays(frames, detector, scan.pixels, columns), step, backend))
+
+
+class Sloped(NamedTuple):
+    """Radiographs (B,C,rows,columns) of a volume at B poses, and how they change with the poses.
+
+    Both are linear in the volume and differentiable to it. So a loss on the gradient to the poses needs one projection
+    and one backprojection; differentiating `project` twice takes a second of each, and the curvature along the rays.
+    """
+
+    images: Tensor
+    sums: Tensor
+    rays: Rays
+    frames: Tensor
+
+    def slope(self, grad: Float[Tensor, "B C rows columns"], to: Tensor) -> Tensor:
+        """The gradient to what the poses were made of, from that to the radiographs; differentiable to it."""
+        pulled = pull_back(self.scan.listed(grad), self.sums, self.rays)
+        return torch.autograd.grad(self.frames, to, pulled, create_graph=torch.is_grad_enabled())[0]
+
+    @property
+    def scan(self) -> Scan:
+        """The order of the pixels."""
+        rows, columns = self.images.shape[-2:]
+        return scan_of(rows, columns, self.images.device)
+
+
+def project_sloped(volume: HasGeometry, pose: Float[Tensor, "B 4 4"], camera: Camera, step: float) -> Sloped:
+    """As `project`, with slopes as values of their own; pose: made of what the gradient is wanted to."""
+    data = volume.data[None]
+    _check(data, [camera])
+    rows, columns = camera.size
+    frames = frames_of(pose.to(data.device), volume.affine, [camera])
+    scan = scan_of(rows, columns, data.device)
+    rays = Rays(frames, detectors_of([camera], data.device).expand(len(frames), -1), scan.pixels, columns)
+    images, sums = project_with_slopes(data, rays, step)
+    return Sloped(scan.image(images), sums, rays, frames)
 
 
 def frames_of(

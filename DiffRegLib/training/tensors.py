@@ -35,6 +35,7 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
         raise RegistrationError(
             f"{path} does not exist or is no file: name one that diffreg train has made.", path=path
         )
+    _refuse_pickle(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -49,6 +50,17 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
         raise RegistrationError(
             f"{path} is not readable as safetensors: name one that diffreg train has made.", path=path
         ) from error
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Raises RegistrationError for what torch.save and pickle.dump write, whatever it is called."""
+    with open(path, "rb") as file:
+        begin = file.read(4)
+    if begin.startswith((b"PK", b"\x80")) and path.suffix != ".safetensors":
+        raise RegistrationError(
+            f"{path} is a pickle, which runs what its author wrote when it is read: have it saved as safetensors.",
+            path=path,
+        )
 
 
 def write_whole(path: Path, content: bytes) -> None:

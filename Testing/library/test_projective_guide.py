@@ -13,8 +13,9 @@ from DiffRegLib.image import Image
 from DiffRegLib.jobs.job import checksum
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.methods.projective.network import SimilarityNetwork
-from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
+from DiffRegLib.methods.projective.training_options import NetworkOptions
 from DiffRegLib.methods.projective.weights import write_weights
+from DiffRegLib.training.options import NETWORK
 from DiffRegLib.transforms import Affine, rigid
 from Testing.library.radiographed import CENTER, Radiograph, distance, patient, xray
 

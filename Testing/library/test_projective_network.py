@@ -18,20 +18,15 @@ from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwor
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.schedule import deviation
-from DiffRegLib.methods.projective.training import (
-    Step,
-    Trainer,
-    geodesic_slope,
-    gradient_distance,
-    learning_rate,
-    train,
-)
+from DiffRegLib.methods.projective.training import SimilarityLearner, geodesic_slope, gradient_distance
 from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.methods.projective.weights import read_weights, write_weights
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.projection import project
 from DiffRegLib.radiographs.radiograph import Radiograph
+from DiffRegLib.training.options import RunOptions
+from DiffRegLib.training.trainer import train
 from DiffRegLib.transforms.se3 import geodesic, perturbed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,7 +35,8 @@ CENTER = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
 STILL = torch.eye(4, dtype=torch.float64)
 CAMERA = c_arm(CENTER, 1020.0, 620.0, (16.0, 16.0), (24, 24))
 SMALL = NetworkOptions(6.0, 24, features=2, width=4, blocks=1, encoder_width=4, stages=2, embedding=8)
-SHORT = TrainingOptions(iterations=6, batch=2, checkpoint=3, cycle=4)
+SHORT = TrainingOptions(iterations=6, batch=2, cycle=4)
+RUN = RunOptions(device="cpu", checkpoint=3)
 
 
 def hounsfield(cells=32, width=6.0) -> tuple[Image, torch.Tensor]:
@@ -58,9 +54,9 @@ def hounsfield(cells=32, width=6.0) -> tuple[Image, torch.Tensor]:
     return Image(data[None], affine), bones[None].float()
 
 
-def trainer(shape=SMALL, options=SHORT, cells=16, width=12.0) -> Trainer:
+def learner(shape=SMALL, options=SHORT, cells=16, width=12.0) -> SimilarityLearner:
     ct, bones = hounsfield(cells, width)
-    return Trainer(attenuation(ct), bones, CAMERA, STILL, shape, options)
+    return SimilarityLearner(attenuation(ct), bones, CAMERA, STILL, shape, options)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +77,7 @@ def test_pose_gradient_is_the_derivative_of_the_similarity(double):
     network, volume, poses, xrays = double
     with torch.no_grad():
         channels = Image(volume.data.expand(2, -1, -1, -1), volume.affine)
-        _, gradient = network.slope(channels, poses, CENTER, CAMERA, xrays)
+        gradient = network.slope(channels, poses, CENTER, CAMERA, xrays).slopes
         along = torch.randn(2, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         ahead, behind = (
             network.compare(channels, pushed(poses, step * along, CENTER), CAMERA, xrays) for step in (1e-6, -1e-6)
@@ -94,7 +90,7 @@ def test_double_backward_is_the_derivative_of_the_pose_gradient_to_the_weights(d
     wanted = geodesic_slope(poses, STILL.expand(2, 4, 4), CENTER)
 
     def loss():
-        _, slope = network.slope(network.channels(volume), poses, CENTER, CAMERA, xrays)
+        slope = network.slope(network.channels(volume), poses, CENTER, CAMERA, xrays).slopes
         return sum(gradient_distance(slope, wanted))
 
     parameters = list(network.parameters())
@@ -130,8 +126,8 @@ def test_distance_of_gradients_counts_direction_and_length():
 
 
 def test_untrained_similarity_is_zero_at_the_pose_of_a_line_integral():
-    run = trainer(options=TrainingOptions(augmentation=0.0, target_rotation=0.0, target_translation=0.0))
-    targets, starts, xrays = run.simulator.draw(0)
+    run = learner(options=TrainingOptions(augmentation=0.0, target_rotation=0.0, target_translation=0.0))
+    targets, starts, xrays = run.simulator.draw([run.draws(n) for n in range(2)], run.device)
     assert torch.equal(targets, STILL.expand_as(targets)) and not torch.allclose(starts, targets)
     learned = LearnedSimilarity(run.network, {}, "cpu")
     volume = attenuation(hounsfield(16, 12.0)[0])
@@ -143,17 +139,13 @@ def test_untrained_similarity_is_zero_at_the_pose_of_a_line_integral():
 
 
 def test_rate_is_cyclic():
-    options = TrainingOptions(learning_rate=1e-3, peak=5.0, cycle=10)
-    rates = [learning_rate(options, n) for n in range(21)]
+    run = learner(options=TrainingOptions(learning_rate=1e-3, peak=5.0, cycle=10))
+    rates = [run.rate(n) for n in range(21)]
     assert rates[0] == rates[10] == rates[20] == pytest.approx(1e-3)
     assert max(rates) == rates[5] == pytest.approx(5e-3)
 
 
-def mean(steps: list[Step], name: str) -> float:
-    return sum(getattr(step, name) for step in steps) / len(steps)
-
-
-def test_loss_of_the_pose_gradient_goes_down():
+def test_loss_of_the_pose_gradient_goes_down(tmp_path):
     options = TrainingOptions(
         iterations=200,
         batch=4,
@@ -164,34 +156,34 @@ def test_loss_of_the_pose_gradient_goes_down():
         start_translation=40.0,
     )
     shape = NetworkOptions(12.0, 16, features=2, width=4, blocks=1, encoder_width=8, stages=2, embedding=16)
-    steps = list(trainer(shape, options).steps())
+    train(learner(shape, options), RunOptions(device="cpu"), tmp_path, {})
+    names, *rows = [line.split(",") for line in (tmp_path / "trace.csv").read_text().splitlines()]
     for name in ("loss", "direction"):
-        assert mean(steps[-40:], name) < 0.7 * mean(steps[:40], name)
+        losses = [float(row[names.index(name)]) for row in rows]
+        assert sum(losses[-40:]) < 0.8 * sum(losses[:40])
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 def test_resumed_run_has_the_losses_of_an_uninterrupted_one(kind, tmp_path):
     options = TrainingOptions(**{**vars(SHORT), "optimizer": kind})
-    whole = trainer(options=options)
-    train(whole, tmp_path, {})
-    first = trainer(options=TrainingOptions(**{**vars(options), "iterations": 3}))
-    (tmp_path / "half").mkdir()
-    train(first, tmp_path / "half", {})
-    second = trainer(options=options)
-    second.resume(tmp_path / "half")
-    train(second, tmp_path / "half", {})
-    assert second.trace == whole.trace
-    assert (tmp_path / "trace.csv").read_text() == (tmp_path / "half" / "trace.csv").read_text()
-    for name, weights in whole.network.state_dict().items():
-        assert torch.equal(weights, second.network.state_dict()[name]), name
+    folders = [tmp_path / name for name in ("whole", "half")]
+    for folder in folders:
+        folder.mkdir()
+    whole, second = learner(options=options), learner(options=options)
+    train(whole, RUN, folders[0], {})
+    train(learner(options=TrainingOptions(**{**vars(options), "iterations": 3})), RUN, folders[1], {})
+    train(second, RUN, folders[1], {}, resume=True)
+    assert len({(folder / "trace.csv").read_text() for folder in folders}) == 1
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(weights, second.state_dict()[name]), name
 
 
 def test_checkpoint_of_another_training_is_refused(tmp_path):
-    trainer().save(tmp_path)
+    train(learner(), RUN, tmp_path, {})
     with pytest.raises(RegistrationError, match="seed 0, not 1"):
-        trainer(options=TrainingOptions(**{**vars(SHORT), "seed": 1})).resume(tmp_path)
+        train(learner(options=TrainingOptions(**{**vars(SHORT), "seed": 1})), RUN, tmp_path, {}, resume=True)
     with pytest.raises(RegistrationError, match="another CT"):
-        trainer(cells=15).resume(tmp_path)
+        train(learner(cells=15), RUN, tmp_path, {}, resume=True)
 
 
 def test_weights_keep_their_options_and_nothing_else_is_read(tmp_path):
@@ -239,21 +231,21 @@ def test_command_trains_and_goes_on(files, capsys):
     assert "--resume" in capsys.readouterr().err
     assert main([*words[:4], "--size", "24", "-o", str(out), "--resume", "--iterations", "5"]) == 0
     lines = (out / "trace.csv").read_text().splitlines()
-    assert len(lines) == 6 and lines[0] == "iteration,loss,direction,length,learning_rate"
+    assert len(lines) == 6 and lines[0] == "iteration,loss,direction,length,value,learning_rate"
     assert LearnedSimilarity.load(out, "cpu").facts["steps"] == 5
 
 
 @pytest.mark.parametrize("at, kept", [(1, False), (3, True)])
 def test_canceled_command_keeps_its_last_checkpoint(files, capsys, monkeypatch, at, kept):
     words, out = files
-    step = Trainer._step
+    rate = SimilarityLearner.rate
 
     def interrupted(self, iteration):
         if iteration == at:
             signal.raise_signal(signal.SIGINT)
-        return step(self, iteration)
+        return rate(self, iteration)
 
-    monkeypatch.setattr(Trainer, "_step", interrupted)
+    monkeypatch.setattr(SimilarityLearner, "rate", interrupted)
     assert main([*words, "-o", str(out)]) == 130
     assert ("--resume" in capsys.readouterr().err) == kept
     if not kept:
@@ -281,7 +273,7 @@ def test_network_first_then_gradient_ncc_reaches_the_pose():
         PoseOptions(levels=(24,), optimizer="lbfgs", descent_iterations=40, tolerance=0.0),
     )
     start = perturbed(STILL, torch.tensor([0.03, -0.02, 0.05, 6.0, -5.0, 4.0]).double(), CENTER)
-    learned = LearnedSimilarity(trainer(cells=32, width=6.0).network, {}, "cpu")
+    learned = LearnedSimilarity(learner(cells=32, width=6.0).network, {}, "cpu")
     approach = learned.between(volume, scene.views).approach(start)
     assert approach.settled and deviation(approach.losses) < SETTLED <= deviation(approach.losses[:-1])
     watch = Watch(60.0)

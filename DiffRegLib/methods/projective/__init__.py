@@ -10,6 +10,7 @@ from DiffRegLib.methods.method import Input, Method, Training
 from DiffRegLib.methods.projective.options import PoseOptions, StartOptions
 from DiffRegLib.methods.projective.training_options import NetworkOptions, OrganOptions, TrainingOptions
 from DiffRegLib.radiographs.options import CameraOptions, ImagingOptions
+from DiffRegLib.training.options import RunOptions
 
 __all__ = ["METHOD", "PoseOptions", "PoseRegistration", "register"]
 
@@ -53,7 +54,13 @@ METHOD = Method(
             Input("organs", ("labels",), "its segmentation, any grid: the tissue to look at, as bone"),
             Input("geometry", ("geometry",), f"{GEOMETRY}; goes over the view", required=False),
         ),
-        options={"training": TrainingOptions, "network": NetworkOptions, "view": CameraOptions, "organs": OrganOptions},
+        options={
+            "training": TrainingOptions,
+            "run": RunOptions,
+            "network": NetworkOptions,
+            "view": CameraOptions,
+            "organs": OrganOptions,
+        },
         run="DiffRegLib.methods.projective.training_run:run",
     ),
 )

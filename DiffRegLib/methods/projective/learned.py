@@ -151,8 +151,8 @@ class Comparison:
                 self.network.slope(self.channels, pose[None], self.center, seen.camera, seen.xray, seen.mask)
                 for seen in self._seen
             ]
-        value = sum(value.item() for value, _ in parts) / len(parts)
-        return value, sum(gradient[0] for _, gradient in parts) / len(parts)
+        value = sum(part.values.item() for part in parts) / len(parts)
+        return value, sum(part.slopes[0] for part in parts) / len(parts)
 
 
 @dataclass(frozen=True)

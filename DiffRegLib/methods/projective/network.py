@@ -8,6 +8,8 @@ that changes everywhere. Written anew; widths, normalization and the form of the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.motion import RADIUS
 from DiffRegLib.methods.projective.training_options import NetworkOptions
 from DiffRegLib.radiographs.attenuation import WATER
-from DiffRegLib.radiographs.projection import project
+from DiffRegLib.radiographs.projection import project, project_sloped
 from DiffRegLib.transforms.se3 import perturbed
 
 UNIT = 30.0  # mm; a twist of one is a shift by this, or a turn by this at RADIUS
@@ -54,9 +56,14 @@ class SimilarityNetwork(nn.Module):
 
         Differentiable to poses and weights.
         """
-        step = float(channels.affine[:3, :3].norm(dim=0).min())
-        moving = self.moving(standardized(project(channels, poses, camera, step), mask))
-        return self.log_scale.exp() * (moving - self.fixed(xrays)).square().flatten(1).mean(1)
+        return self.distance(*self.embedded(channels, poses, camera, xrays, mask))
+
+    def embedded(
+        self, channels: Image, poses: Tensor, camera: Camera, xrays: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What `compare` compares: (B,C,...) of the radiographs at the poses, and of the X-rays."""
+        images = project(channels, poses, camera, _step(channels))
+        return self.moving(standardized(images, mask)), self.fixed(xrays)
 
     def slope(
         self,
@@ -66,8 +73,8 @@ class SimilarityNetwork(nn.Module):
         camera: Camera,
         xrays: Tensor,
         mask: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The similarity (B,) and its gradient (B,6) to a twist of the poses (B,4,4), differentiable to the weights.
+    ) -> Compared:
+        """The similarity and its gradient to a twist of the poses (B,4,4), differentiable to the weights.
 
         center: (3,) RAS mm of the volume in its own frame. The twist is a turn about its place and a shift along the
         axes of the world, in `UNIT`, see `pushed`.
@@ -75,9 +82,17 @@ class SimilarityNetwork(nn.Module):
         training = torch.is_grad_enabled()
         with torch.enable_grad():
             twist = torch.zeros(len(poses), 6, dtype=torch.float64, device=poses.device, requires_grad=True)
-            values = self.compare(channels, pushed(poses, twist, center), camera, xrays, mask)
-            (gradient,) = torch.autograd.grad(values.sum(), twist, create_graph=training)
-        return values, gradient
+            sloped = project_sloped(channels, pushed(poses, twist, center), camera, _step(channels))
+            images = sloped.images if sloped.images.requires_grad else sloped.images.requires_grad_()
+            embedded = self.moving(standardized(images, mask)), self.fixed(xrays)
+            values = self.distance(*embedded)
+            (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=training)
+            slope = sloped.slope(gradient, twist)
+        return Compared(values, slope if training else slope.detach(), embedded)
+
+    def distance(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """The similarity (...,) of embeddings (..., C, rows, columns)."""
+        return self.log_scale.exp() * (moving - fixed).square().flatten(-3).mean(-1)
 
     def _begin_alike(self) -> None:
         """Both encoders compute the same at first, so that training begins with a similarity that is 0 at the pose."""
@@ -85,6 +100,14 @@ class SimilarityNetwork(nn.Module):
         weights["layers.0.weight"] = weights["layers.0.weight"].expand_as(self.moving.layers[0].weight)
         weights["layers.0.weight"] = weights["layers.0.weight"] / self.options.features
         self.moving.load_state_dict(weights)
+
+
+class Compared(NamedTuple):
+    """The similarity (B,) of B poses and X-rays, its gradient (B,6) to a twist, and both embeddings (B,C,...)."""
+
+    values: Tensor
+    slopes: Tensor
+    embedded: tuple[Tensor, Tensor]
 
 
 class VolumeNetwork(nn.Module):
@@ -104,12 +127,12 @@ class VolumeNetwork(nn.Module):
 
 
 class Encoder(nn.Module):
-    """2D residual network that halves the resolution at every stage and doubles its width."""
+    """2D residual network that halves the resolution at every stage, in the first at once, and doubles its width."""
 
     def __init__(self, inputs: int, width: int, stages: int, outputs: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 3, padding=1)]
-        for _ in range(stages):
+        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 5, stride=2, padding=2)]
+        for _ in range(stages - 1):
             layers += [Residual(width, 2), nn.SiLU(), nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)]
             width *= 2
         self.layers = nn.Sequential(*layers, Residual(width, 2), nn.SiLU(), nn.Conv2d(width, outputs, 1))
@@ -133,6 +156,11 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.parts(x)
+
+
+def _step(channels: Image) -> float:
+    """mm between two samples of a ray: one a voxel, for what is smooth over several."""
+    return float(channels.affine[:3, :3].norm(dim=0).min())
 
 
 def standardized(images: Tensor, mask: Tensor | None = None) -> Tensor:

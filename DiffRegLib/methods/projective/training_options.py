@@ -7,8 +7,6 @@ from typing import Literal
 
 from DiffRegLib.options import option
 
-NETWORK = "network.safetensors"  # the weights in the folder of a training
-
 
 @dataclass(frozen=True)
 class OrganOptions:
@@ -31,7 +29,7 @@ class NetworkOptions:
     width: int = option(16, "channels inside the 3D network", low=1, high=256)
     blocks: int = option(3, "residual blocks of the 3D network", low=0, high=64)
     encoder_width: int = option(
-        16, "channels of the encoders at full resolution, doubled at each stage", low=1, high=256
+        16, "channels of the encoders at half the resolution, doubled at each further stage", low=1, high=256
     )
     stages: int = option(3, "times that the encoders halve the resolution", low=1, high=6)
     embedding: int = option(32, "channels of the embeddings that are compared", low=1, high=1024)
@@ -53,6 +51,14 @@ class TrainingOptions:
     norm_weight: float = option(
         0.1, "weight of the lengths of the pose gradients in the loss, beside their directions", low=0.0, high=100.0
     )
+    value_weight: float = option(
+        0.5, "weight of the similarity's own difference from half the squared distance of poses", low=0.0, high=100.0
+    )
+    values_first: int = option(
+        0,
+        "steps that compare similarities alone, a third of the work, before pose gradients are compared as well",
+        low=0,
+    )
     target_rotation: float = option(
         15.0, "standard deviation of the pose of a simulated X-ray about each axis", "degrees", 0.0, 90.0
     )
@@ -72,6 +78,4 @@ class TrainingOptions:
         0.0,
         2.0,
     )
-    checkpoint: int = option(200, "steps between two checkpoints, from which a training goes on", "steps", 1, 10**7)
     seed: int = option(0, "seed of weights, poses and X-rays", low=0, high=2**31 - 1)
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

@@ -12,13 +12,15 @@ from torch import Tensor
 from DiffRegLib.files import read_image
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.start import view_camera
-from DiffRegLib.methods.projective.training import CHECKPOINT, Trainer, train
-from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions, OrganOptions, TrainingOptions
-from DiffRegLib.methods.projective.weights import read_tensors
+from DiffRegLib.methods.projective.training import SimilarityLearner
+from DiffRegLib.methods.projective.training_options import NetworkOptions, OrganOptions, TrainingOptions
 from DiffRegLib.methods.registration import Progress
 from DiffRegLib.options import from_dict
 from DiffRegLib.radiographs.attenuation import AIR, attenuation, check_hounsfield, keep_only
 from DiffRegLib.radiographs.options import CameraOptions
+from DiffRegLib.training.checkpoint import stored_options
+from DiffRegLib.training.options import RunOptions
+from DiffRegLib.training.trainer import train
 
 
 def run(
@@ -30,23 +32,19 @@ def run(
     """
     labels = from_dict(OrganOptions, dict(options["organs"])).labels
     view = from_dict(CameraOptions, dict(options["view"]))
-    stored = read_tensors(folder / CHECKPOINT)[1] if resume else {}
+    stored = stored_options(folder) if resume else {}
     shape, training = (
         from_dict(cls, {**stored.get(group, {}), **options[group]})
         for group, cls in (("network", NetworkOptions), ("training", TrainingOptions))
     )
     volume, organs, center = _read(inputs["ct"], inputs["organs"], labels)
     camera, pose = view_camera(inputs.get("geometry"), view, center)
-    trainer = Trainer(volume, organs, camera, torch.eye(4).double() if pose is None else pose, shape, training)
-    if resume:
-        trainer.resume(folder)
-    done = len(trainer.trace)
-    if done >= training.iterations and (folder / NETWORK).is_file():
-        return f"{folder} has been trained for {done} steps already; nothing was run."
-    train(trainer, folder, {"ct": Path(inputs["ct"]).name, "labels": list(labels)}, progress)
-    last = trainer.trace[-min(100, len(trainer.trace)) :]
-    mean = sum(step.loss for step in last) / len(last)
-    return f"Wrote {folder}, mean loss of the last {len(last)} of {len(trainer.trace)} steps {mean:.4g}."
+    learner = SimilarityLearner(
+        volume, organs, camera, torch.eye(4).double() if pose is None else pose, shape, training
+    )
+    facts = {"ct": Path(inputs["ct"]).name, "labels": list(labels)}
+    means = train(learner, from_dict(RunOptions, dict(options["run"])), folder, facts, resume, progress)
+    return f"Wrote {folder}, mean loss of the last steps {means['loss']:.4g}."
 
 
 def _read(ct_path: str, organs_path: str, labels: Sequence[int]) -> tuple[Image, Tensor, Tensor]:

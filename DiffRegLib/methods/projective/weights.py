@@ -1,4 +1,4 @@
-"""Weights of the learned similarity and checkpoints of its training, as safetensors with the options in their header.
+"""Weights of the learned similarity as safetensors with the options in their header.
 
 Tensors and text alone: reading such a file runs nothing that somebody else wrote.
 """
@@ -13,16 +13,17 @@ from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.projective.network import SimilarityNetwork
-from DiffRegLib.methods.projective.training_options import NETWORK, NetworkOptions
+from DiffRegLib.methods.projective.training_options import NetworkOptions
 from DiffRegLib.options import from_dict, to_dict
-from DiffRegLib.training import tensors as stored
+from DiffRegLib.training.options import NETWORK
+from DiffRegLib.training.tensors import read_tensors, write_tensors
 
 FORMAT = "diffreg projective similarity 1"
 
 
 def write_weights(path: Path, network: SimilarityNetwork, facts: dict[str, Any]) -> None:
     """Writes a network with its options; `facts` is JSON on how it was trained."""
-    write_tensors(path, network.state_dict(), {"network": to_dict(network.options), "facts": facts})
+    write_tensors(path, network.state_dict(), {"network": to_dict(network.options), "facts": facts}, FORMAT)
 
 
 def read_weights(path: str | os.PathLike) -> tuple[SimilarityNetwork, dict[str, Any]]:
@@ -31,7 +32,7 @@ def read_weights(path: str | os.PathLike) -> tuple[SimilarityNetwork, dict[str, 
     Raises RegistrationError for anything else.
     """
     path = Path(path)
-    tensors, content = read_tensors(path / NETWORK if path.is_dir() else path)
+    tensors, content = read_tensors(path / NETWORK if path.is_dir() else path, FORMAT)
     return build(tensors, content, path), content.get("facts", {})
 
 
@@ -43,13 +44,3 @@ def build(tensors: dict[str, Tensor], content: dict[str, Any], path: Path) -> Si
     except (KeyError, TypeError, RuntimeError) as error:
         raise RegistrationError(f"{path} does not hold a whole network: train it again.") from error
     return network.eval().requires_grad_(False)
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
-    """Writes weights or a checkpoint of the learned similarity."""
-    stored.write_tensors(path, tensors, content, FORMAT)
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and JSON of such a file; raises RegistrationError for any other."""
-    return stored.read_tensors(path, FORMAT)

@@ -1,0 +1,58 @@
+"""Lightning Fabric behind one function: device, precision, several processes on one or more machines.
+
+Fabric and not Lightning's Trainer: its checkpoints are pickles, ours are tensors and text, and an iteration here is
+known by its number alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from DiffRegLib.errors import RegistrationError
+from DiffRegLib.ops.device import choose_device
+from DiffRegLib.training.options import RunOptions
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, SLURM and Fabric itself
+
+
+def first_process() -> bool:
+    """Whether this process is the one of a training that writes and tells; known before Fabric has started."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def start_fabric(options: RunOptions, folder: Path) -> Any:
+    """A Fabric whose processes have started; raises RegistrationError where the package or a GPU is missing."""
+    try:
+        from lightning_fabric import Fabric
+    except ImportError as error:
+        raise RegistrationError(
+            'Training needs the package lightning-fabric: install it with pip install "diffreg[train]".'
+        ) from error
+    device = choose_device(options.device)
+    alone = options.devices * options.nodes == 1
+    fabric = Fabric(
+        accelerator=device.type,
+        # parameters that one step does not reach, such as those of a part that is switched off, stop the others else
+        strategy="auto" if alone else "ddp_find_unused_parameters_true",
+        devices=options.devices,
+        num_nodes=options.nodes,
+        precision=PRECISIONS[options.precision],
+        loggers=_curves(folder) if options.tensorboard else None,
+    )
+    fabric.launch()
+    return fabric
+
+
+def _curves(folder: Path) -> Any:
+    from lightning_fabric.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(folder, name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise RegistrationError(
+            '{tensorboard} needs the package tensorboard: install it with pip install "diffreg[train]".',
+            option="tensorboard",
+        ) from error
