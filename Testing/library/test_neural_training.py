@@ -14,10 +14,13 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.neural.encoder import averaged, seen_grid
 from DiffRegLib.methods.neural.model import Model
 from DiffRegLib.methods.neural.prepare import Pair
-from DiffRegLib.methods.neural.training import NETWORK, Trainer, train
+from DiffRegLib.methods.neural.training import FieldLearner
 from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
 from DiffRegLib.methods.neural.voxels import Sites
 from DiffRegLib.phantom.triangles import triangles_and_circles
+from DiffRegLib.training.checkpoint import TRACE
+from DiffRegLib.training.options import NETWORK, RunOptions
+from DiffRegLib.training.trainer import train
 
 SMALL = NeuralTrainingOptions(
     iterations=25,
@@ -32,6 +35,15 @@ SMALL = NeuralTrainingOptions(
     spacing=4.0,
     seed=3,
 )
+
+
+RUN = RunOptions(device="cpu")
+
+
+def similarities(folder) -> list[float]:
+    """Of every step of a training."""
+    names, *rows = [line.split(",") for line in (folder / TRACE).read_text().split()]
+    return [float(row[names.index("similarity")]) for row in rows]
 
 
 def test_a_shape_fills_what_its_radius_says():
@@ -49,34 +61,43 @@ def test_shapes_are_the_same_for_the_same_seed():
 
 def test_training_lowers_the_loss_and_its_model_comes_back(tmp_path):
     images = triangles_and_circles(8, size=64)
-    trainer = Trainer(images, SMALL)
-    first = sum(trainer.step().similarity for _ in range(5)) / 5
-    last = train(trainer, tmp_path)
-    assert last.similarity < 0.9 * first
+    learner = FieldLearner(images, SMALL)
+    unseen = range(1000, 1010)  # samples of no step
+    before = learner(unseen)["similarity"]
+    train(learner, RUN, tmp_path, {})
+    assert learner(unseen)["similarity"] < 0.9 * before
     pair, model = Pair(*images[:2]), Model.load(tmp_path / NETWORK)
     points = images[0].grid().reshape(-1, 3)
     moved = model.field(pair).eval().transform()(points)
-    assert torch.equal(moved, trainer.model.field(pair).eval().transform()(points))
+    assert torch.equal(moved, learner.model.field(pair).eval().transform()(points))
     assert (moved - points).norm(dim=1).max() > 0.5
 
 
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):
     images = triangles_and_circles(4, size=32)
     options = dataclasses.replace(SMALL, iterations=4, batch=1)
-    whole = Trainer(images, options)
-    for _ in range(4):
-        whole.step()
-    halted = Trainer(images, options)
-    for _ in range(2):
-        halted.step()
-    halted.save(tmp_path)
-    resumed = Trainer(images, options)
-    resumed.resume(tmp_path)
-    assert resumed.steps == 2
-    for _ in range(2):
-        resumed.step()
-    for one, other in zip(whole.model.parameters(), resumed.model.parameters()):
-        assert torch.allclose(one, other, atol=1e-6)
+    folders = [tmp_path / name for name in ("whole", "half")]
+    for folder in folders:
+        folder.mkdir()
+    train(FieldLearner(images, options), RUN, folders[0], {})
+    train(FieldLearner(images, dataclasses.replace(options, iterations=2)), RUN, folders[1], {})
+    train(FieldLearner(images, options), RUN, folders[1], {}, resume=True)
+    one, other = (Model.load(folder / NETWORK).state_dict() for folder in folders)
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_gradients_that_were_added_by_hand_reach_the_trainer():
+    """What the loss of a batch gives to the weights is the mean of what its pairs alone give."""
+    learner = FieldLearner(triangles_and_circles(4, size=32), dataclasses.replace(SMALL, batch=2))
+    weight = learner.model.networks[0].parameters().__next__()
+
+    def gradient(samples):
+        learner.zero_grad()
+        learner(samples)["loss"].backward()
+        return weight.grad.clone()
+
+    torch.testing.assert_close(gradient([0, 1]), gradient([0]) + gradient([1]))  # each counts for its share of two
 
 
 def test_the_encoder_sees_any_shape_of_box():
@@ -91,14 +112,14 @@ def test_the_encoder_sees_any_shape_of_box():
 def test_what_cannot_be_trained_on_is_refused():
     flat = triangles_and_circles(3, size=32)
     with pytest.raises(RegistrationError, match="at least two"):
-        Trainer(flat[:1], SMALL)
+        FieldLearner(flat[:1], SMALL)
     with pytest.raises(RegistrationError, match="odd"):
-        Trainer(flat, dataclasses.replace(SMALL, pairs="listed"))
+        FieldLearner(flat, dataclasses.replace(SMALL, pairs="listed"))
     thick = Image(torch.rand(1, 4, 8, 8), torch.eye(4, dtype=torch.float64))
     with pytest.raises(RegistrationError, match="one kind"):
-        Trainer([flat[0], thick], SMALL)
+        FieldLearner([flat[0], thick], SMALL)
     with pytest.raises(RegistrationError, match="2 dimensions"):
-        Trainer(flat, SMALL).model.field(Pair(thick, thick))
+        FieldLearner(flat, SMALL).model.field(Pair(thick, thick))
 
 
 HYBRID = dataclasses.replace(SMALL, iterations=40, coarse=30, coarse_width=32, batch=4, learning_rate=2e-3, seed=0)
@@ -106,19 +127,17 @@ HYBRID = dataclasses.replace(SMALL, iterations=40, coarse=30, coarse_width=32, b
 
 def test_the_network_of_voxels_goes_before_the_field_and_is_frozen_then(tmp_path):
     images = triangles_and_circles(6, size=64)
-    trainer = Trainer(images, HYBRID)
-    first = trainer.step().similarity
-    for _ in range(28):
-        trainer.step()
-    assert trainer.step().similarity < 0.8 * first
-    frozen = [weight.clone() for weight in trainer.model.voxels.parameters()]
-    field = [weight.clone() for weight in trainer.model.networks.parameters()]
-    train(trainer, tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(frozen, trainer.model.voxels.parameters()))
-    assert not all(torch.equal(a, b) for a, b in zip(field, trainer.model.networks.parameters()))
+    learner = FieldLearner(images, HYBRID)
+    train(FieldLearner(images, dataclasses.replace(HYBRID, iterations=HYBRID.coarse)), RUN, tmp_path, {})
+    values = similarities(tmp_path)
+    assert sum(values[-3:]) < 0.8 * sum(values[:3])
+    first = Model.load(tmp_path / NETWORK)
+    train(learner, RUN, tmp_path, {}, resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(first.voxels.parameters(), learner.model.voxels.parameters()))
+    assert not all(torch.equal(a, b) for a, b in zip(first.networks.parameters(), learner.model.networks.parameters()))
     pair, model = Pair(*images[:2]), Model.load(tmp_path / NETWORK)
     start, points = model.started(pair), images[0].grid().reshape(-1, 3)
-    assert torch.equal(start.initial(points), trainer.model.started(pair).initial(points))
+    assert torch.equal(start.initial(points), learner.model.started(pair).initial(points))
     assert (start.initial(points) - points).norm(dim=1).max() > 0.5
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 
@@ -19,9 +21,11 @@ from DiffRegLib.methods.neural import NeuralOptions, register
 from DiffRegLib.methods.neural.export import extruded
 from DiffRegLib.methods.neural.model import Model
 from DiffRegLib.methods.neural.prepare import Pair
-from DiffRegLib.methods.neural.training import Trainer
+from DiffRegLib.methods.neural.training import FieldLearner
 from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
 from DiffRegLib.phantom.triangles import triangles_and_circles
+from DiffRegLib.training.options import RunOptions
+from DiffRegLib.training.trainer import train
 from DiffRegLib.transforms.folds import least_determinant
 
 SHAPES = NeuralOptions(
@@ -65,13 +69,16 @@ def learned(given: argparse.Namespace, pairs: list[tuple[Image, Image]]) -> None
     options = NeuralTrainingOptions(
         iterations=given.train, coarse=given.coarse, stiffness=1.0, samples=1000, learning_rate=1e-3, blur=1.0
     )
-    trainer = Trainer(triangles_and_circles(given.images, given.hollow, seed=0), options)
     begin = time.process_time()
-    while trainer.steps < given.train:
-        step = trainer.step()
-        if trainer.steps % 50 == 0:
-            print(f"    step {trainer.steps}: {step}, {time.process_time() - begin:.0f} CPU s", flush=True)
-    model = trainer.model.eval()
+
+    def told(fraction: float, message: str, iteration: int = 0, loss: float = 0.0, **details: object) -> None:
+        if iteration % 50 == 0:
+            print(f"    step {iteration}: {loss:.4f}, {time.process_time() - begin:.0f} CPU s", flush=True)
+
+    learner = FieldLearner(triangles_and_circles(given.images, given.hollow, seed=0), options)
+    with tempfile.TemporaryDirectory() as folder:
+        train(learner, RunOptions(device="cpu"), Path(folder), {}, progress=told)
+    model = learner.model.eval()
     none = dataclasses.replace(SHAPES, iterations=(0, 0))
     short = dataclasses.replace(SHAPES, iterations=(0, 50), stiffness=1.0, learning_rate=1e-3)
     for name, chosen in (("prediction", none), ("50 steps from it", short)):

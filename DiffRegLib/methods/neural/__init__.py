@@ -9,6 +9,7 @@ from typing import Any
 from DiffRegLib.methods.method import Input, Method, Training, pair_inputs
 from DiffRegLib.methods.neural.options import PRESETS, NeuralOptions
 from DiffRegLib.methods.neural.training_options import NeuralTrainingOptions
+from DiffRegLib.training.options import RunOptions
 
 __all__ = ["METHOD", "PRESETS", "NeuralOptions", "register"]
 
@@ -28,7 +29,7 @@ METHOD = Method(
     train=Training(
         summary="train the networks of neural registration on images, and what predicts the codes of a pair",
         inputs=(Input("images", ("image",), "volumes, or slices, of one kind of anatomy", many=True),),
-        options={"training": NeuralTrainingOptions},
+        options={"training": NeuralTrainingOptions, "run": RunOptions},
         run="DiffRegLib.methods.neural.training_run:run",
     ),
 )

@@ -44,5 +44,4 @@ class NeuralTrainingOptions:
         1.0, "standard deviation of their frequencies, in cycles over half the longest side", low=0.01, high=100.0
     )
     learning_rate: float = option(5e-4, "step of Adam", low=1e-6, high=1.0)
-    checkpoint: int = option(200, "steps between two checkpoints", low=1, high=10**7)
     seed: int = option(0, "seed of the networks, pairs and points", low=0, high=2**31 - 1)
