@@ -24,6 +24,7 @@ from DiffRegLib.methods.method import Method
 VERBS = {
     "drr": "render radiographs of a CT: one view, a list of poses, a movie of a rotation",
     "train": "train what a method learns",
+    "weights": "list trained weights, show what they are for, download them",
     "warp": "carry an image, label map, cloud, surface or landmarks through a transform",
     "info": "say what a file is: geometry, range, units, labels, what a transform holds",
     "evaluate": "measure a transform: landmark error, Dice, folded voxels",

@@ -40,9 +40,21 @@ def given_inputs(given: argparse.Namespace, inputs: Sequence[Input]) -> dict[str
 def check(path: str, entry: Input) -> str:
     """Returns the path, or raises `RegistrationError` where it is missing, unreadable or of another kind."""
     name = f"the {entry.role.replace('_', ' ')}" if entry.required else flag(entry.role)
+    if entry.kinds == ("weights",):
+        return check_weights(path, name)
     if set(entry.kinds) <= set(ANY_NAME):
         return check_file(path, name)
     return check_input(path, entry.kinds, name)
+
+
+def check_weights(given: str, name: str) -> str:
+    """Returns the path of weights that are given by their file, the folder of their training, or their known name."""
+    from DiffRegLib.cli.weights import ask
+    from DiffRegLib.training.options import NETWORK
+    from DiffRegLib.training.registry import find_weights
+
+    path = find_weights(given, ask)
+    return check_file(os.path.join(path, NETWORK) if os.path.isdir(path) else path, name)
 
 
 def check_file(path: str, name: str) -> str:

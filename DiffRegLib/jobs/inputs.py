@@ -10,6 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import ANY_NAME, check_input
 from DiffRegLib.jobs.job import Job
 from DiffRegLib.methods.method import ByPath, Input, Method
+from DiffRegLib.training.registry import find_weights
 
 if TYPE_CHECKING:
     from DiffRegLib.files import Opened
@@ -55,6 +56,8 @@ def _check_roles(job: Job, method: Method) -> None:
 
 
 def _open(path: str, entry: Input, labels: bool | None) -> Opened | ByPath:
+    if entry.kinds == ("weights",):
+        path = find_weights(path)
     check_input(path, entry.kinds, entry.role.replace("_", " "))
     if set(entry.kinds) <= set(ANY_NAME):
         return ByPath(path, entry.kinds[0])

@@ -1,16 +1,18 @@
 """Accuracy of forward splatting on the shared data, as markdown.
 
     python -m Testing.studies.splatting [--sets p75 p50 p00 cut followup vessels phantom motion] [--cases 104 106]
+        [--network WEIGHTS [--adaptation STEPS] [--alone]]
 
 Landmarks are read to measure, never to register. Every set runs with one recipe, the preset of its kind of cloud.
+network: leads in place of the search, adapted to each pair; alone: without the fine levels that follow it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from torch import Tensor
 from DiffRegLib.files import load_cloud
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.splatting import PRESETS, SplattingOptions, register
+from DiffRegLib.methods.splatting.network import SplatNetwork
+from DiffRegLib.methods.splatting.weights import read_network
 from DiffRegLib.points import PointCloud
 from DiffRegLib.review.metrics import folding, inverse_consistency, target_registration_error
 from DiffRegLib.transforms import rigid
@@ -61,13 +65,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=tuple(SETS))
     parser.add_argument("--cases", nargs="+", default=None, help="only these cases of lung_breathing")
+    parser.add_argument("--network", help="trained weights, or their folder")
+    parser.add_argument("--adaptation", type=int, default=SplattingOptions().adaptation)
+    parser.add_argument("--alone", action="store_true", help="no fine levels after the network")
     given = parser.parse_args()
     data = Path(os.environ.get("DIFFREG_DATA", ROOT.parent / "shared" / "data"))
+    network = read_network(given.network) if given.network else None
+    fine = {"fine_iterations": 0} if given.alone else {}
     for name in given.sets:
-        print_table(name, SETS[name](data, given.cases))
+        pairs = SETS[name](data, given.cases)
+        changed = (replace(p, options=replace(p.options, adaptation=given.adaptation, **fine)) for p in pairs)
+        print_table(name, changed, network)
 
 
-def print_table(title: str, pairs: Iterator[Pair]) -> None:
+def print_table(title: str, pairs: Iterable[Pair], network: SplatNetwork | None = None) -> None:
     """Registers pair by pair and prints each row as soon as it is there, then the mean."""
     print(f"\n### {title}\n")
     print("| case | error before [mm] | after | largest after | folded [%] | smallest determinant |", end="")
@@ -75,16 +86,16 @@ def print_table(title: str, pairs: Iterator[Pair]) -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     rows = []
     for pair in pairs:
-        rows.append(measure(pair))
+        rows.append(measure(pair, network))
         print(_line(rows[-1]), flush=True)
     if len(rows) > 1:
         values = np.array([[getattr(row, key) for key in Row.__annotations__ if key != "name"] for row in rows])
         print(_line(Row("**mean**", *values.mean(axis=0))), flush=True)
 
 
-def measure(pair: Pair) -> Row:
+def measure(pair: Pair, network: SplatNetwork | None = None) -> Row:
     """Registers one pair and measures it at the points of known motion and on a grid around the fixed cloud."""
-    result = register(pair.fixed, pair.moving, pair.options)
+    result = register(pair.fixed, pair.moving, pair.options, network=network)
     after = target_registration_error(result.transform, pair.fixed_truth, pair.moving_truth)
     folds = folding(result.transform, Geometry.around(pair.fixed.points, FOLDING_VOXEL))
     return Row(

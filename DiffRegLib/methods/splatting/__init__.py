@@ -7,11 +7,18 @@ method needs a license from its holders.
 
 from typing import Any
 
-from DiffRegLib.methods.method import Method, pair_inputs
+from DiffRegLib.files.kinds import Kind
+from DiffRegLib.methods.method import Input, Method, Training, pair_inputs
+from DiffRegLib.methods.splatting.network_options import NetworkOptions, SplattingTrainingOptions
 from DiffRegLib.methods.splatting.options import PRESETS, SplattingOptions
 from DiffRegLib.points.options import CloudOptions
+from DiffRegLib.training.options import RunOptions
 
 __all__ = ["METHOD", "PRESETS", "SplattingOptions", "register"]
+
+KINDS: tuple[Kind, ...] = ("image", "labels", "surface", "points")
+WHAT = "CT or label map (.nii.gz .nrrd .mha, DICOM folder), surface (.vtk .vtp .ply .stl) or cloud (.npz[:key] .csv)"
+PAIRS = ".csv of pairs: fixed, moving, where wanted fixed_landmarks, moving_landmarks, split (train, validation, test)"
 
 METHOD = Method(
     name="splatting",
@@ -19,13 +26,26 @@ METHOD = Method(
     title="Splat Registration",
     summary="register two clouds, surfaces, label maps or CTs by forward splatting of points",
     options={"clouds": CloudOptions, "splatting": SplattingOptions},
-    inputs=pair_inputs(
-        ("image", "labels", "surface", "points"),
-        "CT or label map (.nii.gz .nrrd .mha, DICOM folder), surface (.vtk .vtp .ply .stl) or cloud (.npz[:key] .csv)",
-        masks=True,
+    inputs=(
+        *pair_inputs(KINDS, WHAT, masks=True),
+        Input("network", ("weights",), "a trained network that leads in place of the search: a name or a file", False),
     ),
     run="DiffRegLib.methods.splatting.run:run",
     presets={name: {"splatting": options} for name, options in PRESETS.items()},
+    train=Training(
+        summary="train the network that leads clouds to each other, on pairs and on clouds that are moved at random",
+        inputs=(
+            Input("scan", KINDS, f"moved at random, as random vessel trees are: {WHAT}", False, many=True),
+            Input("pairs", ("table",), PAIRS, False),
+        ),
+        options={
+            "training": SplattingTrainingOptions,
+            "run": RunOptions,
+            "network": NetworkOptions,
+            "clouds": CloudOptions,
+        },
+        run="DiffRegLib.methods.splatting.training_run:run",
+    ),
 )
 
 

@@ -79,7 +79,7 @@ class Deformation:
         if not self.velocity:
             return forward, forward.inverse()
         backward = self._refined(self.field(vectors, -1.0))
-        backward.residual = _round_trip(forward, backward)
+        backward.residual = round_trip(forward, backward)
         return forward, backward
 
     def _refined(self, field: Tensor) -> DisplacementField:
@@ -106,7 +106,7 @@ def faded_transforms(
     return wide.transforms((weight * vectors).reshape(3, *wide.geometry.shape))
 
 
-def _round_trip(forward: DisplacementField, backward: DisplacementField) -> float:
+def round_trip(forward: DisplacementField, backward: DisplacementField) -> float:
     """The largest |forward(backward(y)) - y| in mm over the nodes y of the grid."""
     y = forward.image.grid().reshape(-1, 3)
     back = backward(y)

@@ -60,6 +60,9 @@ class SplattingOptions:
     finish: bool = option(
         True, "finish on the images, where two were given: what lies between and beyond the points", advanced=False
     )
+    adaptation: int = option(
+        30, "steps in which a network adapts itself to the pair, 0 takes it as it is", low=0, high=10000, advanced=False
+    )
     landmark_weight: float = landmark_weight()
     seed: int = option(0, "seed of the choice of points", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

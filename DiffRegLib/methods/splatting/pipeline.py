@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from DiffRegLib import __version__
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.registration import Meter, Progress, Provenance, Registration, Support
 from DiffRegLib.methods.splatting.checks import check_options, comparable
-from DiffRegLib.methods.splatting.deformation import faded_transforms
+from DiffRegLib.methods.splatting.deformation import Deformation, faded_transforms
 from DiffRegLib.methods.splatting.initialize import further_affines, initial_affine
+from DiffRegLib.methods.splatting.leading import lead
+from DiffRegLib.methods.splatting.network import SplatNetwork
 from DiffRegLib.methods.splatting.options import SplattingOptions
-from DiffRegLib.methods.splatting.recipe import Attempt, Start, attempt, coarse_steps, fine_steps, refine
+from DiffRegLib.methods.splatting.recipe import Attempt, Searched, Start, attempt, coarse_steps, fine_steps, refine
 from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict
@@ -35,6 +38,7 @@ def register(
     initial: Transform | None = None,
     progress: Progress | None = None,
     landmarks: tuple[Tensor, Tensor] | None = None,
+    network: SplatNetwork | None = None,
 ) -> Registration:
     """Finds the smooth transform that brings the fixed cloud onto the moving one (RAS mm).
 
@@ -49,6 +53,7 @@ def register(
         raising.
     landmarks: fixed and moving (N, 3) in RAS mm, row by row, read for the initialization "landmarks", and as a term of
         the loss where `options.landmark_weight` is not 0.
+    network: leads in place of affine, coarse levels and search; the fine levels follow where there are any.
 
     Raises RegistrationError for clouds or options that cannot be used, before any long work.
     """
@@ -58,7 +63,10 @@ def register(
     clouds = comparable(fixed, moving)
     starts = _starts(clouds, options, initial, landmarks)
     on_device = [cloud.to(device) for cloud in clouds]
-    found = _run(starts, on_device, options, progress, landmarks)
+    if network is not None:
+        found = _led(network, starts[0], on_device, options, progress)
+    else:
+        found = _run(starts, on_device, options, progress, landmarks)
     transform, inverse, residual = _transforms(found, on_device[1], options)
     provenance = Provenance(
         method="splatting",
@@ -113,6 +121,30 @@ def _run(
         meter.step("The points have no counterparts: their shape alone is registered.", fine)
         return first
     return refine(best, clouds[1], options, meter)
+
+
+def _led(
+    network: SplatNetwork, start: Start, clouds: list[PointCloud], options: SplattingOptions, progress: Progress | None
+) -> Attempt:
+    """Where the network leads from a start, and from there through the fine levels."""
+    follow = bool(options.fine_sigmas and options.fine_iterations)
+    if options.outside == "fade" and not follow:
+        raise RegistrationError(
+            "{outside} fades what the fine levels find: give {fine_iterations}, or let the field go on.",
+            option=("outside", "fine_iterations"),
+        )
+    meter = Meter(progress, options.adaptation + 1 + (fine_steps(replace(options, search=True)) if follow else 0))
+    fixed, moving = clouds
+    fixed = fixed.at(start.transform(fixed.points.cpu()).to(moving.points).detach())
+    led = lead(network, fixed, moving, options, meter)
+    searched = Searched(fixed.points, led.moved(fixed.points), 1.0)
+    found = Attempt(start, start.transform, fixed, led, searched, led.trace, 1)
+    if not follow:
+        return found
+    both = torch.cat((fixed.points, moving.points))
+    velocity = options.diffeomorphic or options.symmetric
+    deformation = Deformation(both, options.control_spacing, options.smoothing_kernel, velocity)
+    return refine(replace(found, deformation=deformation), moving, options, meter)
 
 
 def _transforms(found: Attempt, moving: PointCloud, options: SplattingOptions) -> tuple[Transform, Transform, float]:

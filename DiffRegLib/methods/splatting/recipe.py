@@ -9,6 +9,7 @@ from torch import Tensor
 
 from DiffRegLib.methods.registration import Meter
 from DiffRegLib.methods.splatting.deformation import Deformation
+from DiffRegLib.methods.splatting.leading import Led
 from DiffRegLib.methods.splatting.optimize import (
     FIT_ITERATIONS,
     Level,
@@ -61,7 +62,7 @@ class Attempt:
     start: Start
     initial: Transform
     fixed: PointCloud
-    deformation: Deformation
+    deformation: Deformation | Led
     searched: Searched | None
     trace: Rows
     levels: int

@@ -13,6 +13,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.splatting.pipeline import register
+from DiffRegLib.methods.splatting.weights import read_network
 from DiffRegLib.points.extract import cloud_of, options_of_pair
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         initial=initial.content if initial is not None else None,
         progress=Part(progress, CLOUDS, SPLATTED if images else 1.0),
         landmarks=landmarks,
+        network=read_network(inputs["network"].path) if "network" in inputs else None,
     )
     if not images:
         return registration

@@ -51,6 +51,15 @@ class Thresholds:
         "distance up to which a point drives the field, in widths of the smoothing kernel",
         "theory: pooled twice, the basis function of the grid has fallen to half of its peak there",
     )
+    adaptation_rate: float = threshold(
+        1e-3, "step of Adam on the weights of the network", "choice: that of its training"
+    )
+    adaptation_sigmas: tuple[float, float] = threshold(
+        (5.0, 3.0), "mm, blur at the first and at the last step of the adaptation", "choice: from the training's on"
+    )
+    adaptation_stiffness: float = threshold(
+        0.02, "weight of the bending of the velocities in the adaptation", "choice: that of the training"
+    )
     fade: float = threshold(
         3.0,
         "length over which a field fades, in reaches",
