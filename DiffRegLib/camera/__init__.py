@@ -5,6 +5,7 @@ from DiffRegLib.camera.dicom import from_dicom
 from DiffRegLib.camera.files import Placement, read_geometry, write_geometry
 from DiffRegLib.camera.matrices import from_intrinsics, from_projection_matrix
 from DiffRegLib.camera.pinhole import Camera
+from DiffRegLib.camera.table import table_moves
 
 __all__ = [
     "AP",
@@ -20,6 +21,7 @@ __all__ = [
     "misplaced",
     "read_geometry",
     "relation",
+    "table_moves",
     "turned",
     "write_geometry",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ TAGS = {
     "PositionerPrimaryAngle": "0018|1510",
     "PositionerSecondaryAngle": "0018|1511",
     "ViewPosition": "0018|5101",
+    "FieldOfViewRotation": "0018|7032",
+    "FieldOfViewHorizontalFlip": "0018|7034",
     "DistanceSourceToIsocenter": "0018|9402",
     "PatientOrientation": "0020|0020",
 }
@@ -56,8 +59,9 @@ def from_dicom(
 
     tags: "gggg|eeee" -> value, as SimpleITK gives them; size: (rows, columns).
     The image lies as PatientOrientation says, in all its letters. Without it that of a C-arm lies as its detector sees
-    the patient, and one with a named projection (ViewPosition) is displayed as usual, the patient's head up and right
-    side on the left. In DX files DistanceSourceToPatient ends at the table: a start, no truth.
+    the patient, turned and flipped as FieldOfViewRotation and FieldOfViewHorizontalFlip say, and one with a named
+    projection (ViewPosition) is displayed as usual, the patient's head up and right side on the left. In DX files
+    DistanceSourceToPatient ends at the table: a start, no truth.
     Raises RegistrationError that names every tag that is missing, and for tags that contradict each other.
     """
     found = {key: values for key, tag in TAGS.items() if (values := _values(tags.get(tag, "")))}
@@ -89,10 +93,9 @@ def from_dicom(
         )
     row_pitch, column_pitch = _spacing(found, name)
     camera = c_arm(isocenter, distance, to_patient, (column_pitch, row_pitch), size, (primary, secondary))
-    letters = found.get("PatientOrientation") or (
-        USUAL if named and view is not None and view[0] in (0.0, 180.0) else []
-    )
-    return _oriented(camera, letters, name)
+    usual = USUAL if named and view is not None and view[0] in (0.0, 180.0) else []
+    letters = found.get("PatientOrientation", usual)
+    return _oriented(camera, letters, name) if letters or named else _on_detector(camera, found, name)
 
 
 def _values(text: str) -> list[str]:
@@ -145,7 +148,7 @@ def _oriented(camera: Camera, letters: list[str], name: str) -> Camera:
             path=name,
         )
     wanted = [_direction(text) for text in letters]
-    x, y, z = (camera.pose[:3, n].double() for n in range(3))
+    x, y = (camera.pose[:3, n].double() for n in range(2))
     choices = [(a * first, b * second) for first, second in ((x, y), (y, x)) for a in (1, -1) for b in (1, -1)]
     right, down = max(choices, key=lambda pair: float(pair[0] @ wanted[0] + pair[1] @ wanted[1]))
     if min(float(right @ wanted[0]), float(down @ wanted[1])) < LEAST_AGREEMENT:
@@ -156,9 +159,32 @@ def _oriented(camera: Camera, letters: list[str], name: str) -> Camera:
             option="geometry",
             path=name,
         )
+    return _lying(camera, right, down)
+
+
+def _on_detector(camera: Camera, found: dict[str, list[str]], name: str) -> Camera:
+    """The camera of an image that was turned clockwise, then flipped left to right, after its detector had taken it."""
+    turn = _number({"FieldOfViewRotation": ["0"], **found}, "FieldOfViewRotation", name)
+    flip = found.get("FieldOfViewHorizontalFlip", ["NO"])[0].upper()
+    if turn % 90 or flip not in ("YES", "NO"):
+        raise RegistrationError(
+            f"{name} has the FieldOfViewRotation (0018,7032) {turn:g} and the FieldOfViewHorizontalFlip (0018,7034) "
+            f"{flip}, which are not known: give its geometry as a file with {{geometry}}.",
+            option="geometry",
+            path=name,
+        )
+    right, down = (camera.pose[:3, n].double() * math.copysign(1, camera.spacing[n]) for n in range(2))
+    for _ in range(int(turn // 90) % 4):
+        right, down = -down, right
+    return _lying(camera, -right if flip == "YES" else right, down)
+
+
+def _lying(camera: Camera, right: Tensor, down: Tensor) -> Camera:
+    """The camera whose columns and rows run along two of its axes, (3,) RAS, if need be read out mirrored."""
+    axis = camera.pose[:3, 2].double()
     pose = camera.pose.clone()
-    across = torch.linalg.cross(z, right)
-    pose[:3, :3] = torch.stack((right, across, z), 1)
+    across = torch.linalg.cross(axis, right)
+    pose[:3, :3] = torch.stack((right, across, axis), 1)
     pitch = [abs(p) for p in camera.spacing]
     return replace(camera, pose=pose, spacing=(pitch[0], pitch[1] if float(across @ down) > 0 else -pitch[1]))
 

@@ -15,6 +15,8 @@ TAGS = {
     "source to isocenter": "0018|9402",
     "view position": "0018|5101",
     "orientation": "0020|0020",
+    "turned": "0018|7032",
+    "flipped": "0018|7034",
     "relation": "0028|1040",
     "sign": "0028|1041",
     "photometric": "0028|0004",
@@ -46,7 +48,7 @@ def xray_facts(path: str) -> Facts:
         ("pixels", f"{columns} x {rows}"),
         *_geometry(tags),
         ("angles", _angles(run.tags)),
-        ("orientation", _tag(tags, "orientation") or _tag(tags, "view position") or "not stated"),
+        ("orientation", _orientation(tags)),
         ("grey scale", _grey_scale(tags, run.inverted)),
         ("range", f"{run.values.min():.6g} to {run.values.max():.6g}, as stored"),
         ("camera", _camera(tags, (rows, columns), path)),
@@ -80,6 +82,17 @@ def _angles(frames: tuple[Mapping[str, str], ...]) -> str:
         return "not stated"
     words = [f"primary {first or '?'}, secondary {second or '?'} degrees" for first, second in ends]
     return words[0] if ends[0] == ends[1] else f"{words[0]} to {words[1]}"
+
+
+def _orientation(tags: Mapping[str, str]) -> str:
+    """How the image lies in the patient, or what was done to it since its detector took it."""
+    lies = _tag(tags, "orientation") or _tag(tags, "view position")
+    turned, flipped = _short(_tag(tags, "turned")), _tag(tags, "flipped").upper() == "YES"
+    done = [f"turned by {turned} degrees"] * (turned not in ("", "0")) + ["flipped left to right"] * flipped
+    return (
+        "; ".join(([lies] if lies else []) + ([" and ".join(done) + " on its detector"] if done else []))
+        or "not stated"
+    )
 
 
 def _grey_scale(tags: Mapping[str, str], inverted: bool) -> str:

@@ -13,6 +13,8 @@ from DiffRegLib.errors import RegistrationError
 MOTION, PRIMARY, SECONDARY = "0018|1500", "0018|1510", "0018|1511"
 INCREMENTS = {PRIMARY: "0018|1520", SECONDARY: "0018|1521"}
 """The angles of a positioner, and how far those of each frame are from those of the first (PS3.3 C.8.7.5)."""
+TABLE_INCREMENTS = ("0018|1135", "0018|1136", "0018|1137")
+"""How far the table of each frame is from that of the first, mm: vertically, laterally, longitudinally (C.8.7.4)."""
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 MOVED = 0.01
 """Degrees by which a positioner may be off and still stand."""
@@ -46,7 +48,7 @@ def read_frames(path: Path) -> Frames:
         raise _error(path, "cannot be read as a DICOM image, it is truncated or damaged: copy it again") from None
     tags = tuple(_tags(file, n) for n in range(count))
     if PER_FRAME not in file:
-        tags = tuple(_turned(t, n, count, path) for n, t in enumerate(tags))
+        tags = tuple(_carried(_turned(t, n, count, path), n) for n, t in enumerate(tags))
     return Frames(values, tags, _is_inverted(file))
 
 
@@ -119,6 +121,12 @@ def _turned(tags: dict[str, str], frame: int, count: int, path: Path) -> dict[st
         if first:
             turned[angle] = str(first[0] + steps[frame])
     return turned
+
+
+def _carried(tags: dict[str, str], frame: int) -> dict[str, str]:
+    """The tags with the frame's own increments of the table, of which the file lists those of all."""
+    steps = {increment: _numbers(tags.get(increment, "")) for increment in TABLE_INCREMENTS}
+    return tags | {key: str(listed[frame]) if frame < len(listed) else "" for key, listed in steps.items()}
 
 
 def _numbers(text: str) -> list[float]:

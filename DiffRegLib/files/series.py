@@ -21,6 +21,10 @@ TURNED = 1e-3
 """Largest difference of the direction cosines of two slices that still lie in parallel."""
 UNEVEN = 0.05
 """Share of the spacing by which a slice may be off its place in a regular stack: positions are rounded."""
+HOLE = 1.5
+"""Times the usual gap of its neighborhood from which a gap is a hole, where slices are missing."""
+AROUND = 2
+"""Gaps on either side that make the neighborhood: three gaps of another size in a row are a spacing of their own."""
 SAME_PLACE = 0.01
 """Share of the spacing below which two slices lie at the same place."""
 HEAD = ("SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "ImagePositionPatient", "ImageOrientationPatient")
@@ -67,18 +71,18 @@ def is_volume(path: Path) -> bool:
 def read(path: Path) -> Stored:
     """The volume of a folder with one series, or of one file with many frames.
 
-    Slices are put where they say they are, whatever the names and the order of their files; those of a tilted gantry
-    are resampled in their planes to a grid with right angles. Raises `RegistrationError` for several series, slices
-    that are missing, doubled, turned, or of unequal size or spacing.
+    Slices are put where they say they are, whatever the names and the order of their files; a stack whose spacing
+    changes is resampled to the finest one, slices of a tilted gantry in their planes to a grid with right angles.
+    Raises `RegistrationError` for several series, slices that are missing, doubled, turned, or of unequal size.
     """
     slices, notes = _slices(path)
-    ordered, step, more = _checked(slices, path)
-    data = _pixels(ordered)
+    ordered, heights, step = _checked(slices, path)
+    data, step, more = _evenly(_pixels(ordered), heights, step)
     affine = np.eye(4)
     first = ordered[0]
     affine[:3, 0], affine[:3, 1] = first.directions[0] * first.pitch[1], first.directions[1] * first.pitch[0]
     affine[:3, 2], affine[:3, 3] = step, first.position
-    leaning = np.linalg.norm(step - first.normal * (step @ first.normal)) * (len(ordered) - 1)
+    leaning = np.linalg.norm(step - first.normal * (step @ first.normal)) * (len(data) - 1)
     if leaning < UNEVEN * min(first.pitch):
         return Stored(data[None], LPS @ torch.from_numpy(affine), notes=(*notes, *more))
     return _upright(data, affine, first.normal, (*notes, *more))
@@ -151,8 +155,8 @@ def _slice(file: Path, frame: int, head: Any, places: Sequence[Any]) -> Slice:
     return Slice(file, frame, identity, position, directions, (pitch[0], pitch[1]), (int(head.Rows), int(head.Columns)))
 
 
-def _checked(slices: list[Slice], path: Path) -> tuple[list[Slice], np.ndarray, tuple[str, ...]]:
-    """The slices in the order of their places, and the step (3,) LPS mm from one to the next."""
+def _checked(slices: list[Slice], path: Path) -> tuple[list[Slice], np.ndarray, np.ndarray]:
+    """The slices from the lowest; their heights (D,) over it, mm; the way (3,) of the stack a mm of height, LPS."""
     if len(slices) < 2:
         raise RegistrationError(f"{path} is a single slice: give the folder of its series.", path=path)
     normal = slices[0].normal
@@ -165,27 +169,53 @@ def _checked(slices: list[Slice], path: Path) -> tuple[list[Slice], np.ndarray, 
         if (one.size, one.pitch) != usual:
             raise _at_fault(path, one, "has another size or pixel spacing than the others", "leave it out")
     places = np.array([one.position for one in ordered])
-    along = np.diff(places @ normal)
-    spacing = float(np.median(along))
-    for n, gap in enumerate(along):
-        if gap < SAME_PLACE * max(spacing, 1e-3):
+    heights = (places - places[0]) @ normal
+    gaps = np.diff(heights)
+    for n, (gap, around) in enumerate(zip(gaps, _usual(gaps))):
+        if gap < SAME_PLACE * max(around, 1e-3):
             pair = f"lies at the same place as {ordered[n + 1].name} and is another image"
             raise _at_fault(path, ordered[n], pair, "give one phase or one reconstruction")
-        if abs(gap - spacing) > UNEVEN * spacing:
-            raise _uneven(path, ordered[n], ordered[n + 1], gap, spacing)
-    step = (places[-1] - places[0]) / (len(ordered) - 1)
-    off = np.linalg.norm(places - places[0] - np.arange(len(ordered))[:, None] * step, axis=1)
-    if off.max() > max(UNEVEN * spacing, UNEVEN * min(ordered[0].pitch)):
+        if gap > HOLE * around:
+            raise _hole(path, ordered[n], ordered[n + 1], gap, around)
+    way = (places[-1] - places[0]) / heights[-1]
+    off = np.linalg.norm(places - places[0] - heights[:, None] * way, axis=1)
+    if off.max() > UNEVEN * max(float(np.median(gaps)), min(ordered[0].pitch)):
         worst = ordered[int(off.argmax())]
         raise _at_fault(path, worst, f"is {off.max():.1f} mm off the line of the others", "leave it out")
-    return ordered, step, ()
+    return ordered, heights, way
+
+
+def _usual(gaps: np.ndarray) -> list[float]:
+    """The usual gap in the neighborhood of each."""
+    return [float(np.median(gaps[max(n - AROUND, 0) : n + AROUND + 1])) for n in range(len(gaps))]
+
+
+def _evenly(data: np.ndarray, heights: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Slices (D, H, W) at equal distances, linear between those that were taken; the step (3,) between them, LPS mm."""
+    gaps = np.diff(heights)
+    step = float(heights[-1] / len(gaps))
+    if np.abs(heights - step * np.arange(len(heights))).max() <= UNEVEN * step:
+        return data, step * way, ()
+    count = round(heights[-1] / min(_usual(gaps))) + 1
+    wanted = np.linspace(0, heights[-1], count)
+    below = np.clip(np.searchsorted(heights, wanted, side="right") - 1, 0, len(gaps) - 1)
+    shares = (wanted - heights[below]) / gaps[below]
+    even = np.empty((count, *data.shape[1:]), data.dtype)
+    for target, n, share in zip(even, below, shares):
+        between = (1 - share) * data[n] + share * data[n + 1]
+        target[...] = np.rint(between) if np.issubdtype(data.dtype, np.integer) else between
+    note = (
+        f"The slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart: they were resampled to "
+        f"{wanted[1]:.4g} mm, linearly between those that were taken."
+    )
+    return even, wanted[1] * way, (note,)
 
 
 def _at_fault(path: Path, one: Slice, what: str, remedy: str) -> RegistrationError:
     return RegistrationError(f"The slice {one.name} of {path} {what}: {remedy}.", path=path)
 
 
-def _uneven(path: Path, before: Slice, after: Slice, gap: float, spacing: float) -> RegistrationError:
+def _hole(path: Path, before: Slice, after: Slice, gap: float, spacing: float) -> RegistrationError:
     lost = round(gap / spacing) - 1
     if lost >= 1 and abs(gap - (lost + 1) * spacing) <= UNEVEN * spacing * (lost + 1):
         slices = "a slice is" if lost == 1 else f"{lost} slices are"
@@ -194,8 +224,8 @@ def _uneven(path: Path, before: Slice, after: Slice, gap: float, spacing: float)
             path=path,
         )
     return RegistrationError(
-        f"The slices of {path} are unequally spaced, {gap:.4g} mm from {before.name} to {after.name} and {spacing:.4g} "
-        "mm elsewhere: give a series with equal spacing.",
+        f"{path} has a hole of {gap:.4g} mm from {before.name} to {after.name}, its slices are {spacing:.4g} mm apart "
+        "around it: copy the whole series, or give one part of it.",
         path=path,
     )
 

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from DiffRegLib.camera import from_dicom
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
+from DiffRegLib.methods.projective.start import read_cameras
 from DiffRegLib.radiographs.attenuation import check_hounsfield
 from DiffRegLib.radiographs.radiograph import prepare
 from DiffRegLib.radiographs.xray import read_xray
@@ -72,6 +73,27 @@ def test_a_named_frontal_view_shows_the_right_side_on_the_left(view, depth, orie
 def test_statements_that_contradict_each_other_are_refused(tags, word):
     with pytest.raises(RegistrationError, match=word):
         pixel({**TAGS, **tags})
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("flip", ["NO", "YES"])
+def test_an_image_that_was_turned_and_flipped_on_its_detector_says_so(turn, flip):
+    column, row = pixel({**TAGS, **ANGLES})
+    shown = np.zeros(SIZE)
+    shown[round(row), round(column)] = 1
+    stored = np.rot90(shown, -turn // 90)  # clockwise
+    stored = np.fliplr(stored) if flip == "YES" else stored
+    tags = {**TAGS, **ANGLES, "0018|7032": str(turn), "0018|7034": flip}
+    found = from_dicom(tags, stored.shape, (0.0, 0.0, 0.0)).project(POINT)[0][0].tolist()
+    np.testing.assert_allclose(found[::-1], np.argwhere(stored)[0], atol=0.5)
+    stated = {**tags, "0020|0020": "L\\F"}  # of the image as it is, however it came to lie so
+    assert pixel(stated) == pytest.approx(seen("L", "F", SOD + 12.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("tags", [{"0018|7032": "45"}, {"0018|7034": "MAYBE"}])
+def test_an_unknown_turn_on_the_detector_is_refused(tags):
+    with pytest.raises(RegistrationError, match="FieldOfViewRotation"):
+        pixel({**TAGS, **ANGLES, **tags})
 
 
 Y, X = (np.indices((128, 128)) - 63.5) / 64
@@ -164,6 +186,35 @@ def test_a_run_that_turned_without_saying_how_far_has_no_angles(tmp_path):
     assert from_dicom(still.tags, still.size, (0.0, 0.0, 0.0)) is not None
     with pytest.raises(RegistrationError, match="3 frames and 2 angle increments"):
         read_xray(write_dicom(tmp_path / "odd.dcm", RUN, **TAKEN, PositionerPrimaryAngleIncrement=[0, 20]), 1)
+
+
+@pytest.mark.parametrize(
+    "moved, by",
+    [
+        ({"TableLongitudinalIncrement": [0, 20, 40]}, (-20, 0, 0)),
+        ({"TableVerticalIncrement": [0, 15, 0]}, (0, -15, 0)),
+        ({"TableLateralIncrement": [0, -30, 5]}, (0, 0, -30)),
+        ({"TableTopVerticalPosition": -950}, (0, 0, 0)),  # of both frames, and of the maker's origin
+    ],
+)
+def test_the_second_view_knows_how_far_the_table_carried_the_patient(tmp_path, moved, by):
+    path = write_dicom(
+        tmp_path / "run.dcm", RUN, **{**TAKEN, "PositionerMotion": "STATIC"}, TableMotion="DYNAMIC", **moved
+    )
+    ct = Image(torch.zeros(1, 5, 5, 5), torch.eye(4))
+    (first, second), _ = read_cameras([], [read_xray(path, 1), read_xray(path, 2)], ct)
+    carried = POINT + torch.tensor(by)
+    assert second.project(POINT)[0][0].tolist() == pytest.approx(first.project(carried)[0][0].tolist(), abs=1e-6)
+
+
+def test_a_table_that_turned_or_moved_unsaid_between_views_is_refused(tmp_path):
+    ct, still = Image(torch.zeros(1, 5, 5, 5), torch.eye(4)), {**TAKEN, "PositionerMotion": "STATIC"}
+    turned = [read_xray(write_dicom(tmp_path / f"{a}.dcm", RUN[0], **still, TableAngle=a)) for a in (0, 5)]
+    unsaid = read_xray(write_dicom(tmp_path / "run.dcm", RUN, **still, TableMotion="DYNAMIC"), 2)
+    for views, word in ((turned, "table was turned"), ([unsaid, unsaid], "the table moved, and not how far")):
+        with pytest.raises(RegistrationError, match=word):
+            read_cameras([], views, ct)
+        assert len(read_cameras([], views[:1], ct)[0]) == 1  # alone, a view's table is where it is
 
 
 def nested(**tags):

@@ -118,13 +118,18 @@ def from_dicom(parameters: Any) -> list[str]:
     import torch
 
     from DiffRegLib.camera import from_dicom as camera_from_dicom
+    from DiffRegLib.camera import table_moves
     from DiffRegLib.mrml.xray.nodes import dicom_tags
     from DiffRegLib.radiographs.carm import options_of
 
-    center, faults = torch.from_numpy(center_of(parameters.ct)), []
-    for number, node in xrays(parameters):
+    center, faults, chosen = torch.from_numpy(center_of(parameters.ct)), [], xrays(parameters)
+    try:
+        moves = table_moves([dicom_tags(node) for _number, node in chosen], [name_of(node) for _number, node in chosen])
+    except RegistrationError as error:
+        return [words(error, LABELS)]
+    for (number, node), move in zip(chosen, moves):
         try:
-            camera = camera_from_dicom(dicom_tags(node), size_of(node), center, name_of(node))
+            camera = camera_from_dicom(dicom_tags(node), size_of(node), center - move, name_of(node))
         except RegistrationError as error:
             faults.append(words(error, LABELS))
             continue

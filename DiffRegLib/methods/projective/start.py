@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.camera import Camera, c_arm, check_views, from_dicom, read_geometry
+from DiffRegLib.camera import Camera, c_arm, check_views, from_dicom, read_geometry, table_moves
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_transform
 from DiffRegLib.files.tables import read_columns
@@ -71,10 +71,12 @@ def read_ct(ct: Image, name: str, mask: Image | None, kept: VolumeOptions) -> Im
 def read_cameras(geometries: Sequence[str], read: Sequence[XRay], ct: Image) -> tuple[list[Camera], Tensor | None]:
     """The cameras of the X-rays, and the pose (4,4) of the patient where the geometry files have one.
 
-    One file may describe all views; without a file the DICOM tags do, about the center of the CT.
+    One file may describe all views; without a file the DICOM tags do, about the center of the CT, which the table may
+    have carried on between two views.
     """
     if not geometries:
-        return [from_dicom(xray.tags, xray.size, ct.center, xray.name) for xray in read], None
+        moves = table_moves([xray.tags for xray in read], [xray.name for xray in read])
+        return [from_dicom(x.tags, x.size, ct.center - move, x.name) for x, move in zip(read, moves)], None
     if len(geometries) == 1:
         placements = read_geometry(geometries[0], [xray.size for xray in read])
     elif len(geometries) == len(read):

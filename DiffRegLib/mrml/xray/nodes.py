@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from DiffRegLib.camera import table
 from DiffRegLib.camera.dicom import TAGS
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
@@ -40,7 +41,7 @@ def dicom_tags(node: Any) -> dict[str, str]:
 
     From Slicer's DICOM database where the node came through it, else from the file that it was loaded from.
     """
-    wanted = (*TAGS.values(), RELATION, RELATION_SIGN)
+    wanted = (*TAGS.values(), *table.TAGS, RELATION, RELATION_SIGN)
     database, uids = getattr(slicer, "dicomDatabase", None), (node.GetAttribute(UIDS) or "").split()
     if database is not None and uids:
         found = {tag: database.instanceValue(uids[0], tag.replace("|", ",")) for tag in wanted}
