@@ -3,7 +3,7 @@
 from DiffRegLib.camera.carm import AP, LATERAL, c_arm, check_view, check_views, misplaced, relation, turned
 from DiffRegLib.camera.dicom import from_dicom
 from DiffRegLib.camera.files import Placement, read_geometry, write_geometry
-from DiffRegLib.camera.matrices import from_intrinsics, from_projection_matrix
+from DiffRegLib.camera.matrices import from_projection_matrix
 from DiffRegLib.camera.pinhole import Camera
 from DiffRegLib.camera.table import table_moves
 
@@ -16,7 +16,6 @@ __all__ = [
     "check_view",
     "check_views",
     "from_dicom",
-    "from_intrinsics",
     "from_projection_matrix",
     "misplaced",
     "read_geometry",

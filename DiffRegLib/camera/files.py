@@ -8,15 +8,17 @@ All vectors are RAS mm, u and v the directions in which columns and rows run. Th
 (by number of columns, or one value, or [column, row]) or from the field's width. `size_px` [rows, columns] is that of
 the whole image: one that was cropped is refused. A pose of the patient stands beside it as `M` (4x4, X_carm = M X_ct)
 or `params` (rx ry rz tx ty tz about the isocenter); alternatively `source_ct`, `detector_centre_ct`, `u_ct` and `v_ct`
-place the C-arm in the CT's world. `positioner_angles_deg` turns the C-arm about the isocenter. Several views are a list
-`views` of such objects, which inherit what stands beside it.
+place the C-arm in the CT's world, or `projection_matrix` does (3x4, RAS mm of the CT to column and row of an image of
+`size_px`, pixels counted from 0 at their centers) with `source_detector_mm` or `pixel_mm`. `positioner_angles_deg`
+turns the C-arm about the isocenter. Several views are a list `views` of such objects, which inherit what stands beside
+it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.camera.carm import turned
+from DiffRegLib.camera.matrices import from_projection_matrix
 from DiffRegLib.camera.pinhole import Camera
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
 
 CARM = ("source_carm_minus_iso", "detector_centre_carm_minus_iso", "u_column_direction", "v_row_direction")
 CT = ("source_ct", "detector_centre_ct", "u_ct", "v_ct")
+MATRIX = "projection_matrix"
 SMALLEST_CUT = 1.5  # pixels by which a resized image may be off the shape of the whole one
 AGREEMENT = 1e-3  # relative for distances; mm and radians for poses
 
@@ -101,10 +105,12 @@ def _placement(view: dict[str, Any], size: tuple[int, int], name: str) -> Placem
     isocenter = _vector(view, "isocentre_ct_mm", name) if "isocentre_ct_mm" in view else None
     pose = _pose(view, isocenter, name)
     resting = _resting(view, isocenter, size, name) if CARM[0] in view else None
-    seen = _camera([_vector(view, key, name) for key in CT], view, size, name) if CT[0] in view else None
+    seen = _calibrated(view, isocenter, size, name) if MATRIX in view else None
+    if CT[0] in view:
+        seen = _camera([_vector(view, key, name) for key in CT], view, size, name)
     if seen is None:
         if resting is None:
-            raise RegistrationError(f"{name} does not place the source: give {CARM[0]} or {CT[0]} in mm.")
+            raise RegistrationError(f"{name} does not place the source: give {CARM[0]} or {CT[0]} in mm, or {MATRIX}.")
         return Placement(resting, pose, isocenter)
     if resting is None:
         return Placement(seen if pose is None else seen.moved(pose), pose, isocenter)
@@ -141,6 +147,20 @@ def _camera(parts: list[Tensor], view: dict[str, Any], size: tuple[int, int], na
             f"{camera.distance:.2f} mm apart; correct one of them."
         )
     return camera
+
+
+def _calibrated(view: dict[str, Any], isocenter: Tensor | None, size: tuple[int, int], name: str) -> Camera:
+    """The camera of a projection matrix, for an image that may have been resized."""
+    _check_size(view, size, name)
+    rows, columns = (int(n) for n in _numbers({"size_px": list(size), **view}, "size_px", 2, name).tolist())
+    matrix = _numbers(view, MATRIX, 12, name).reshape(3, 4)
+    distance = _numbers(view, "source_detector_mm", 1, name)[0].item() if "source_detector_mm" in view else None
+    pitch = _pitch(view, (rows, columns), name) if distance is None else None
+    try:
+        camera = from_projection_matrix(matrix, (rows, columns), distance, pitch, isocenter)
+    except RegistrationError as error:
+        raise RegistrationError(f"{name}: {error}") from None
+    return replace(camera.resized(columns / size[1]), size=size) if columns != size[1] else camera
 
 
 def _check_size(view: dict[str, Any], size: tuple[int, int], name: str) -> None:

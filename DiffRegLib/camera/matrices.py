@@ -1,4 +1,4 @@
-"""Cameras from calibration: the matrix K with extrinsics, or a (3,4) projection matrix."""
+"""Cameras from calibration: a (3,4) projection matrix."""
 
 from __future__ import annotations
 
@@ -17,28 +17,6 @@ SKEW = 1e-3  # of the focal length: beyond it the detector's axes are not perpen
 DISAGREEMENT = 0.01  # between the distances that the focal lengths along columns and rows stand for
 
 
-def from_intrinsics(
-    intrinsics: Float[Tensor, "3 3"],
-    world_to_camera: Float[Tensor, "_ 4"],
-    size: tuple[int, int],
-    distance: float | None = None,
-    spacing: tuple[float, float] | None = None,
-) -> Camera:
-    """A camera from K (3,3), in pixels, and its extrinsics (4,4) or (3,4), RAS mm to camera.
-
-    K counts pixels from 0 at their centers, as OpenCV does. It fixes the ratio of distance and spacing alone: give
-    one of them, `distance` source to detector in mm or `spacing` (column, row) in mm. size: (rows, columns).
-    Raises RegistrationError for a skewed or singular K and where both focal lengths contradict the spacing.
-    """
-    k = torch.as_tensor(intrinsics, dtype=torch.float64)
-    if k.shape != (3, 3) or not k.isfinite().all() or k[2, 2] == 0 or (k[[1, 2, 2], [0, 0, 1]] != 0).any():
-        raise RegistrationError("The calibration matrix is not (3, 3), finite and upper triangular: give K in pixels.")
-    k = k / k[2, 2]
-    motion = torch.eye(4, dtype=torch.float64)
-    motion[:3] = torch.as_tensor(world_to_camera, dtype=torch.float64)[:3]
-    return _assembled(k, torch.linalg.inv(motion), size, distance, spacing)
-
-
 def from_projection_matrix(
     matrix: Float[Tensor, "3 4"],
     size: tuple[int, int],
@@ -50,7 +28,9 @@ def from_projection_matrix(
 
     P may have any scale. Its sign is taken so that the third coordinate is positive before the source, or, where
     `before` (3,) RAS mm is given, so that this point (such as the CT's center) lies before the source: P alone cannot
-    tell a camera from its mirror image behind the source. distance, spacing, size: as in `from_intrinsics`.
+    tell a camera from its mirror image behind the source. It fixes the ratio of distance and spacing alone: give
+    one of them, `distance` source to detector in mm or `spacing` (column, row) in mm. size: (rows, columns).
+    Raises RegistrationError for a matrix that is skewed or singular, and where focal lengths contradict the spacing.
     Hartley and Zisserman, Multiple view geometry, 2004, sec. 6.2.
     """
     p = torch.as_tensor(matrix, dtype=torch.float64)
@@ -84,7 +64,7 @@ def _assembled(
 ) -> Camera:
     focal = (k[0, 0].item(), k[1, 1].item())
     if 0 in focal or abs(k[0, 1].item()) > SKEW * abs(focal[0]):
-        raise RegistrationError("The calibration has a skew or no focal length: rectify the image, or correct K.")
+        raise RegistrationError("The calibration has a skew or no focal length: rectify the image.")
     if (distance is None) == (spacing is None):
         raise RegistrationError(
             "A calibration in pixels needs either the distance from source to detector or the pixel spacing in mm: "

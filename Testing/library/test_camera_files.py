@@ -129,6 +129,23 @@ def test_written_geometries_are_read_back(tmp_path):
         torch.testing.assert_close(read[0].isocenter, isocenter)
 
 
+@pytest.mark.parametrize("known", [{"source_detector_mm": 1000.0}, {"pixel_mm": {"64": 4.0}}])
+def test_a_projection_matrix_is_a_geometry_for_every_size_of_the_image(tmp_path, known):
+    source, middle = torch.tensor([[1.0, -598, 3], [1, 402, 3]], dtype=torch.float64)
+    whole = Camera.from_detector(source, middle, (-1, 0, 0), (0, 0, -1), (4.0, 4.0), (48, 64))
+    content = {"projection_matrix": (-2 * whole.projection_matrix).tolist(), "size_px": [48, 64], **known}
+    content["isocentre_ct_mm"] = [1.0, 2.0, 3.0]  # seen before the source, whatever the sign of the matrix
+    path = written(tmp_path / "matrix.json", content)
+    for factor in (1, 2):
+        found = read_geometry(path, [(48 // factor, 64 // factor)])[0]
+        assert same(found.camera, whole.resized(factor)) and found.pose is None
+    with pytest.raises(RegistrationError, match="cropped"):
+        read_geometry(path, [(64, 64)])
+    unscaled = written(tmp_path / "unscaled.json", {key: content[key] for key in ("projection_matrix", "size_px")})
+    with pytest.raises(RegistrationError, match="pixel_mm"):
+        read_geometry(unscaled, [(48, 64)])
+
+
 def test_a_second_view_may_be_given_by_its_angles(tmp_path):
     path = written(tmp_path / "biplane.json", {**FORM, "views": [{}, {"positioner_angles_deg": [90, 0]}]})
     frontal, lateral = (p.camera for p in read_geometry(path, [(64, 64)] * 2))
