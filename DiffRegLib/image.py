@@ -11,6 +11,7 @@ from torch import Tensor
 from DiffRegLib import ops
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import LPS, Geometry, Lattice, checked_affine
+from DiffRegLib.ops import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,12 @@ class Image(Lattice):
         """
         data = self.data if self.data.is_floating_point() else self.data.float() if mode == "linear" else self.data
         kind = data.dtype if data.is_floating_point() else torch.float32
-        normalized = self.normalize(world.to(self.device)).reshape(-1, 3).to(kind)
+        world = world.to(self.device)
+        if mode == "linear" and not (torch.is_grad_enabled() and (data.requires_grad or world.requires_grad)):
+            index = self.to_voxel(world).reshape(-1, 3).to(kind)
+            values = fields.read(data, index, None if outside == "border" else outside)
+            return values.reshape(self.channels, *world.shape[:-1])
+        normalized = self.normalize(world).reshape(-1, 3).to(kind)
         if mode == "nearest":
             values = self._nearest(normalized)
         else:

@@ -35,14 +35,6 @@ def read_image(path: str | Path) -> Image:
     return intensities(read_stored(path), path)
 
 
-def read_labels(path: str | Path) -> Image:
-    """The whole numbers of a file, one channel a layer of a segmentation, in an integer type that holds them all.
-
-    Raises `RegistrationError` as `read_image` does, and where the numbers are not whole.
-    """
-    return whole_numbers(read_stored(path), path)
-
-
 def read_grid(path: str | Path) -> Geometry:
     """The grid of an image or a label map, whatever its voxels hold."""
     stored = read_stored(path)

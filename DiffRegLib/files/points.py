@@ -53,11 +53,6 @@ def list_of_vertices(mesh: object, name: str) -> PointList:
     )
 
 
-def read_cloud(path: str | Path) -> PointCloud:
-    """The cloud of any file that `read_points` reads, checked by `PointCloud.check`."""
-    return read_points(path).cloud().check(str(path))
-
-
 def read_landmarks(path: str | Path) -> Tensor:
     """(N, 3) float64 RAS mm, the placed points in the order of the file: any format that `read_points` reads."""
     listed = read_points(path)

@@ -11,11 +11,10 @@ import torch
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.mrml import arrays
-from DiffRegLib.mrml.seen import name_of, seen_points, seen_volume
+from DiffRegLib.mrml.seen import name_of, seen_volume
 from DiffRegLib.mrml.segments import label_map
 from DiffRegLib.mrml.transforms import Grid, Linear, Part, parts_of
 from DiffRegLib.mrml.transforms import transform_node as node_of_parts
-from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Affine, BSpline, Composite, DisplacementField, Transform, VelocityField
 
 
@@ -37,16 +36,6 @@ def from_image(image: Image, name: str, labels: bool = False) -> Any:
     else:
         node_class = slicer.vtkMRMLScalarVolumeNode if image.channels == 1 else slicer.vtkMRMLVectorVolumeNode
     return arrays.volume_node(node_class, name, arrays.image_data(data), image.affine.numpy())
-
-
-def to_cloud(node: Any) -> PointCloud:
-    """The placed control points of markups or the vertices of a model, weight 1 each; checked under the node's name."""
-    return PointCloud.plain(seen_points(node).positions).check(name_of(node))
-
-
-def to_landmarks(node: Any) -> torch.Tensor:
-    """(N, 3) float64: the placed control points of markups in their order, as seen."""
-    return torch.from_numpy(seen_points(node).positions)
 
 
 def from_points(points: torch.Tensor, name: str, labels: tuple[str, ...] = ()) -> Any:

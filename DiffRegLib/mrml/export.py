@@ -24,7 +24,7 @@ from DiffRegLib.mrml.seen import (
     seen_volume,
     world_matrix,
 )
-from DiffRegLib.mrml.segments import label_map, matched_values
+from DiffRegLib.mrml.segments import label_map
 from DiffRegLib.mrml.transforms import seen_transform
 
 SKEW = 1e-3
@@ -46,21 +46,6 @@ class Exported:
     notes: tuple[str, ...] = ()
     values: dict[str, int] = dataclasses.field(default_factory=dict)
     labels: bool | None = None
-
-
-def export_pair(fixed: Any, moving: Any, folder: str | Path, suffix: str = "") -> tuple[Exported, Exported]:
-    """Both sides as `fixed` and `moving` (with `suffix`, for instance "_landmarks"), segments numbered by their names.
-
-    Raises `RegistrationError` as `export` does, and where both are the same node.
-    """
-    if fixed is moving:
-        raise RegistrationError(f"{name_of(fixed)} is chosen as fixed and as moving: choose two different nodes.")
-    values, notes = None, ()
-    if check(fixed) == check(moving) == "segmentation":
-        values, notes = matched_values(fixed, moving)
-    left = export(fixed, folder, f"fixed{suffix}", values)
-    right = export(moving, folder, f"moving{suffix}", values)
-    return dataclasses.replace(left, notes=(*left.notes, *notes)), right
 
 
 def export(node: Any, folder: str | Path, role: str, values: dict[str, int] | None = None) -> Exported:

@@ -29,18 +29,6 @@ def blend(scene: Any, fixed: Any, over: Any, opacity: float = 0.5, views: Iterab
         composite.EndModify(changing)
 
 
-def before_after(scene: Any, fixed: Any, before: Any, after: Any, show_after: bool, opacity: float = 0.5) -> None:
-    """One state of the flicker: upon the fixed volume the moving one as it was, or the warped one.
-
-    Models, markups and segmentations, of the three, are switched on and off instead.
-    """
-    if is_volume(before) and is_volume(after):
-        blend(scene, fixed, after if show_after else before, opacity)
-        return
-    set_visible(before, not show_after)
-    set_visible(after, show_after)
-
-
 def is_volume(node: Any) -> bool:
     return node is not None and node.IsA("vtkMRMLVolumeNode")
 

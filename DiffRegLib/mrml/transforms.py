@@ -15,7 +15,7 @@ import vtk
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
-from DiffRegLib.mrml.seen import name_of, to_world
+from DiffRegLib.mrml.seen import name_of
 
 MOST_SAMPLES = 200_000
 """Grid points on which a transform without a closed form is sampled."""
@@ -105,33 +105,6 @@ def linear_node(matrix: np.ndarray, name: str) -> Any:
 def seen_transform(node: Any, region: tuple[np.ndarray, np.ndarray] | None = None) -> Any:
     """A transform node outside the scene that does what the node and its parents do; see `parts_of`."""
     return transform_node(parts_of(node, region), node.GetName())
-
-
-def put_under(node: Any, transform: Any) -> str:
-    """Puts a node that is in the scene under a transform of the scene, seen from where it is now; returns a note or "".
-
-    A node that already has a parent keeps its place: that parent's effect is copied into a new transform between the
-    two, and the parent itself stays as it is for whatever else it holds.
-    """
-    parent = node.GetParentTransformNode()
-    if parent is None:
-        node.SetAndObserveTransformNodeID(transform.GetID())
-        return ""
-    if parent is transform or parent.IsTransformNodeMyParent(transform):
-        raise RegistrationError(f"{name_of(node)} is already under {name_of(transform)}: take it out of it first.")
-    between = slicer.vtkMRMLTransformNode()
-    if parent.IsTransformToWorldLinear():
-        between = slicer.vtkMRMLLinearTransformNode()
-        between.SetMatrixTransformToParent(arrays.array_to_matrix(_matrix(to_world(node))))
-    else:
-        copy = vtk.vtkGeneralTransform()
-        slicer.vtkMRMLTransformNode.DeepCopyTransform(copy, to_world(node))
-        between.SetAndObserveTransformToParent(copy)
-    between.SetName(f"{parent.GetName()} as it was")
-    between = node.GetScene().AddNode(between)
-    between.SetAndObserveTransformNodeID(transform.GetID())
-    node.SetAndObserveTransformNodeID(between.GetID())
-    return f"{name_of(node)} was under {name_of(parent)}: a copy of that transform now stands between."
 
 
 def interpolate_linearly(node: Any) -> None:

@@ -71,16 +71,18 @@ def in_parallel(work: Callable[[Any], None], items: Iterable[Any]) -> None:
 def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """The results of `work`, in the order of the items; each item on one thread, as many at once as there are cores.
 
-    For work of many small operations, each of which is too short to be shared: `one_thread` does not hold it back.
+    For work that torch cannot share, or many operations too short to be: `one_thread` does not hold it back. The bits
+    are the same for any number of cores.
     """
     items = list(items)
-    count = min(_cores.get() or torch.get_num_threads(), len(items))
-    if count < 2:
-        return [work(item) for item in items]
-    key = (os.getpid(), -count)
-    if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(count, thread_name_prefix="diffreg-side")
-    return list(_pools[key].map(work, items))
+    with one_thread():
+        count = min(_cores.get() or 1, len(items))
+        if count < 2:
+            return [work(item) for item in items]
+        key = (os.getpid(), -count)
+        if key not in _pools:
+            _pools[key] = ThreadPoolExecutor(count, "diffreg-side", initializer=torch.set_num_threads, initargs=(1,))
+        return list(_pools[key].map(work, items))
 
 
 def _pool() -> ThreadPoolExecutor:

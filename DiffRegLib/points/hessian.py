@@ -48,8 +48,8 @@ class Banded:
         self._first = filled.int().argmax(1).tolist()
         self._last = (matrix.shape[1] - filled.flip(1).int().argmax(1)).tolist()
 
-    def along(self, volume: Tensor, axis: int, rows: slice = slice(None)) -> Tensor:
-        """The products of these rows with a volume (D, H, W) along one of its axes."""
+    def along(self, volume: Tensor, axis: int, rows: slice = slice(None), offset: int = 0) -> Tensor:
+        """The products of these rows with a volume (D, H, W) along one of its axes, which begins at column `offset`."""
         start, stop, _ = rows.indices(len(self.matrix))
         shape = list(volume.shape)
         shape[axis] = stop - start
@@ -57,13 +57,17 @@ class Banded:
         for low in range(start, stop, BLOCK):
             high = min(low + BLOCK, stop)
             first, last = min(self._first[low:high]), max(self._last[low:high])
-            part, source = self.matrix[low:high, first:last], volume.narrow(axis, first, last - first)
+            part, source = self.matrix[low:high, first:last], volume.narrow(axis, first - offset, last - first)
             target = result.narrow(axis, low - start, high - low)
             if axis == 0:
                 target.copy_((part @ source.reshape(last - first, -1)).reshape(target.shape))
             else:
                 target.copy_(torch.matmul(part, source) if axis == 1 else torch.matmul(source, part.T))
         return result
+
+    def columns(self, rows: slice) -> tuple[int, int]:
+        """The first column that is not zero in these rows, and the one behind the last."""
+        return min(self._first[rows]), max(self._last[rows])
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,18 @@ class Differentiator:
             matrices.append((value, first, second))
         return cls(tuple(matrices))
 
-    def __call__(self, volume: Tensor, rows: slice) -> dict[str, Tensor]:
-        """First and second derivatives (per mm, per mm^2) of a (D, H, W) volume in these z rows of the new grid."""
+    def slices(self, rows: slice) -> slice:
+        """The slices of the volume that these z rows of the new grid are made of."""
+        ends = [m.columns(rows) for m in self.matrices[0]]
+        return slice(min(first for first, _ in ends), max(last for _, last in ends))
+
+    def __call__(self, volume: Tensor, rows: slice, offset: int = 0) -> dict[str, Tensor]:
+        """First and second derivatives (per mm, per mm^2) of a (D, H, W) volume in these z rows of the new grid.
+
+        offset: the number of the volume's first slice, where only some of them are given.
+        """
         z, y, x = self.matrices
-        along_z = [m.along(volume, 0, rows) for m in z]
+        along_z = [m.along(volume, 0, rows, offset) for m in z]
         along_y: dict[tuple[int, int], Tensor] = {}
         result = {}
         for name, (a, b, c) in ORDERS.items():

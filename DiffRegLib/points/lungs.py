@@ -17,6 +17,7 @@ EMPTY = -940.0  # HU, below it air holds hardly any tissue
 TEXTURED = 0.15  # share of inner voxels above EMPTY that tells a lung from the room and from bowel gas
 SIDES = 0.05  # share of voxels on the lateral faces of the image, above which a region is the room
 SMALLEST = 50.0  # ml
+SLICES = 16  # that a mask is brought to the grid of the CT at a time
 CLOSING = 9.0  # mm, radius of the largest vessel that becomes part of the lung
 
 
@@ -33,8 +34,8 @@ def lung_mask(ct: Image, name: str = "the CT") -> Image:
     lungs = _lungs(coarse, ct.affine, milliliters)
     if not lungs.any():
         raise RegistrationError(f"No lung was found in {name}: give a lung mask.")
-    border = _upsampled(dilated(lungs, 1), ct) & (ct.data[0] < AIR)
-    return Image((_upsampled(eroded(lungs, 1), ct) | border)[None].float(), ct.affine)
+    border = _upsampled(dilated(lungs, 1), ct).logical_and_(ct.data[0] < AIR)
+    return Image(border.logical_or_(_upsampled(eroded(lungs, 1), ct))[None].to(torch.uint8), ct.affine)
 
 
 def lungs_of(ct: Image, mask: Image | None, name: str = "the CT") -> Tensor:
@@ -53,7 +54,7 @@ def lungs_of(ct: Image, mask: Image | None, name: str = "the CT") -> Tensor:
 
 def closed_over_vessels(inside: Tensor, ct: Image) -> Tensor:
     """(D, H, W) bool: a lung mask on the grid of the CT, with the holes that a threshold leaves for vessels filled."""
-    coarse = _coarse(inside.float(), ct) > 0.5
+    coarse = _coarse(inside, ct) > 0.5
     return inside | _upsampled(eroded(closed(coarse, round(CLOSING / COARSE)), 1), ct)
 
 
@@ -104,13 +105,24 @@ def _lateral_faces(coarse: Tensor, affine: Tensor) -> Tensor:
 
 
 def _coarse(volume: Tensor, ct: Image) -> Tensor:
-    size = (ct.size * ct.spacing / COARSE).round().clamp(min=1).long().flip(0)
-    return interpolate(volume[None, None], size=size.tolist(), mode="area")[0, 0]
+    """The means (d, h, w) of a volume (D, H, W) in voxels of 3 mm: slice by slice, then across them."""
+    size = (ct.size * ct.spacing / COARSE).round().clamp(min=1).long().flip(0).tolist()
+    planes = torch.cat([interpolate(plane.float()[None, None], size=size[1:], mode="area")[0] for plane in volume])
+    return interpolate(planes[None, None], size=size, mode="area")[0, 0]
 
 
 def _upsampled(mask: Tensor, ct: Image) -> Tensor:
-    finer = interpolate(mask[None, None].float(), size=ct.shape, mode="trilinear", align_corners=False)
-    return finer[0, 0] > 0.5
+    """(D, H, W) bool, where a mask (d, h, w), linear between its voxels, is above a half; some slices at a time."""
+    depth, last = ct.shape[0], len(mask) - 1
+    place = ((torch.arange(depth) + 0.5) * (len(mask) / depth) - 0.5).clamp(0, last)
+    below, values = place.long(), mask.float()
+    finer = torch.empty(ct.shape, dtype=torch.bool)
+    for k in torch.arange(depth).split(SLICES):
+        low, share = below[k], (place - below)[k, None, None]
+        slices = torch.lerp(values[low], values[(low + 1).clamp(max=last)], share)
+        wide = interpolate(slices[None], size=ct.shape[1:], mode="bilinear", align_corners=False)
+        torch.gt(wide[0], 0.5, out=finer[int(k[0]) : int(k[-1]) + 1])
+    return finer
 
 
 def dilated(mask: Tensor, voxels: int) -> Tensor:

@@ -59,10 +59,10 @@ class Ridges:
 
 
 def find_ridges(ct: Image, inside: Tensor, scales: tuple[float, ...] = SCALES) -> Ridges:
-    """All sub-voxel ridge points of bright tubes; inside: (D, H, W) bool; scales: Gaussian sigmas in mm."""
+    """All sub-voxel ridge points of bright tubes; inside: (D, H, W) bool; scales: Gaussian sigmas in mm, ascending."""
     spacing = ct.spacing.flip(0).numpy()
     box = _box(inside, np.ceil(3 * max(scales) / spacing).astype(int))
-    volume, inside = ct.data[0][box].clamp(*WINDOW), inside[box]
+    volume, inside = ct.data[0][box], inside[box]
     step = max(float(spacing.min()), FINEST)
     grid = tuple(np.arange(0, (n - 1) * s + 1e-6, step) for n, s in zip(volume.shape, spacing, strict=True))
     nearest = [torch.from_numpy(np.rint(g / s)).long() for g, s in zip(grid, spacing, strict=True)]
@@ -72,7 +72,9 @@ def find_ridges(ct: Image, inside: Tensor, scales: tuple[float, ...] = SCALES) -
     for start in range(0, len(grid[0]), rows):
         slab = slice(start, min(start + rows, len(grid[0])))
         wanted = inside[nearest[0][slab]][:, nearest[1]][:, :, nearest[2]]
-        derivatives = ((sigma, operator(volume, slab)) for sigma, operator in zip(scales, operators, strict=True))
+        needed = operators[-1].slices(slab)
+        part = volume[needed].clamp(*WINDOW)
+        derivatives = ((s, operator(part, slab, needed.start)) for s, operator in zip(scales, operators, strict=True))
         voxels, offset, strength = _ridges_of_slab(derivatives, wanted, step)
         voxels[:, 0] += start
         found.append((voxels.flip(1) * step + offset, strength))

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.cli import main
-from DiffRegLib.files import read_cloud, read_image, write_cloud, write_image
+from DiffRegLib.files import read_image, read_points, write_cloud, write_image
 from DiffRegLib.image import Geometry, Image
 from DiffRegLib.jobs import make_job
 from DiffRegLib.points import PointCloud
@@ -63,7 +63,7 @@ def test_warp_carries_images_and_points_to_the_same_place(tmp_path, grid, shift,
     moved = read_image(tmp_path / "w.nii.gz")
     assert set(moved.data.unique().tolist()) == {0.0, 7.0}
     torch.testing.assert_close(center_of(moved), start + sign * SHIFT, atol=0.05, rtol=0)
-    torch.testing.assert_close(read_cloud(tmp_path / "w.csv").points.double(), points + sign * SHIFT, atol=1e-3, rtol=0)
+    torch.testing.assert_close(read_points(tmp_path / "w.csv").points, points + sign * SHIFT, atol=1e-3, rtol=0)
 
 
 def test_warp_equals_simpleitk(tmp_path, grid):
@@ -94,7 +94,7 @@ def test_warp_inverts_numerically_where_it_must(tmp_path, grid):
     points = 15 * torch.randn(60, 3, generator=torch.Generator().manual_seed(1)).clamp(-1.5, 1.5)
     write_cloud(PointCloud.plain(transform(points)), tmp_path / "moving.csv")
     diffreg("warp", tmp_path / "moving.csv", tmp_path / "t.nii.gz", "-o", tmp_path / "w.csv")
-    assert (read_cloud(tmp_path / "w.csv").points - points).norm(dim=-1).max() < 0.01
+    assert (read_points(tmp_path / "w.csv").points - points).norm(dim=-1).max() < 0.01
 
 
 def test_warp_refuses_to_replace_and_to_change_the_kind(tmp_path, shift):

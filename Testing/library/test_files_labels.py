@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import matched_labels, open_file, read_labels, renumbered
+from DiffRegLib.files import matched_labels, open_file, renumbered
 from DiffRegLib.points import CloudOptions
 from DiffRegLib.points.extract import cloud_of
 from DiffRegLib.transforms import Affine, write_transform
@@ -130,13 +130,14 @@ def test_scaled_numbers_are_labels_after_the_scaling(tmp_path):
     raw[112:116], raw[116:120] = np.float32(2.0).tobytes(), np.float32(1.0).tobytes()
     (tmp_path / "b.nii").write_bytes(raw)
     stored = nibabel.load(tmp_path / "b.nii")
-    assert set(read_labels(tmp_path / "b.nii").data.unique().tolist()) == set(np.unique(stored.get_fdata()).tolist())
+    labels = open_file(tmp_path / "b.nii", ("labels",)).content
+    assert set(labels.data.unique().tolist()) == set(np.unique(stored.get_fdata()).tolist())
 
 
 def test_broken_numbers_are_no_labels(tmp_path):
     path = write(tmp_path / "p.nii.gz", blocks(np.float32, 0.25, 0.75))
     with pytest.raises(RegistrationError, match="no whole numbers"):
-        read_labels(path)
+        open_file(path, ("labels",))
 
 
 LAYERS = (blocks(np.uint8, 1, 0, 0) | blocks(np.uint8, 1, 1, 1), blocks(np.uint8, 2, 1, 0))

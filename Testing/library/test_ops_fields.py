@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from DiffRegLib.ops.fields import flow, least_determinant
+from DiffRegLib.ops.fields import flow, least_determinant, read
 
 
 def swirl(n=12):
@@ -13,6 +13,28 @@ def swirl(n=12):
     axis = torch.arange(float(n)) - (n - 1) / 2
     k, j, i = torch.meshgrid(axis, axis, axis, indexing="ij")
     return math.pi / 2 * torch.stack((-j, i, 0 * k))
+
+
+RAMP = torch.tensor([[2.0, -3.0, 5.0], [0.5, 0.25, -1.0]])
+"""Two channels that rise by this a voxel along i, j, k."""
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("shape", [(5, 7, 6), (1, 7, 6), (5, 1, 1), (1, 1, 1)])
+def test_a_ramp_is_read_between_its_voxels_and_ends_at_the_box(backend, shape):
+    k, j, i = torch.meshgrid(*(torch.arange(float(n)) for n in shape), indexing="ij")
+    volume = torch.einsum("ca,a...->c...", RAMP, torch.stack((i, j, k)))
+    size = torch.tensor(shape[::-1]).float()
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(300, 3, generator=generator) * (size + 3) - 2
+    points[0] = torch.nan
+    expected = RAMP @ points.clamp(min=0).minimum(size - 1).T  # NaN stays
+    inside = ((points >= -0.5) & (points <= size - 0.5)).all(1)
+    assert 0 < int(inside.sum()) < 300
+    found = read(volume, points, -7.0, backend)
+    torch.testing.assert_close(found, torch.where(inside, expected, -7.0), atol=2e-5, rtol=0)
+    torch.testing.assert_close(read(volume, points[1:], backend=backend), expected[:, 1:], atol=2e-5, rtol=0)
+    assert read(volume, points[:1], backend=backend).isfinite().all()
 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])

@@ -152,13 +152,15 @@ def test_seed_repeats_the_patient_and_another_seed_changes_the_vessels():
 
 
 def test_files_read_back_as_written(tmp_path):
-    from DiffRegLib.files import read_cloud, read_image, read_landmarks, read_transform
+    from DiffRegLib.files import read_image, read_landmarks, read_points, read_transform
 
     phantom = write_phantom(tmp_path / "phantom", PhantomOptions(spacing=6.0, noise=0.0))
     folder = tmp_path / "phantom"
     assert torch.allclose(read_image(folder / "moving_ct.nii.gz").data, phantom.moving.image.data, atol=0.51)
     assert torch.equal(read_image(folder / "fixed_labels.nii.gz").data, phantom.fixed.labels.data)
-    assert torch.allclose(read_cloud(folder / "fixed_vessels.csv").points, phantom.fixed.vessels.points, atol=1e-3)
+    assert torch.allclose(
+        read_points(folder / "fixed_vessels.csv").cloud().points, phantom.fixed.vessels.points, atol=1e-3
+    )
     landmarks = read_landmarks(folder / "fixed_landmarks.csv").double()
     error = read_transform(folder / "transform.h5")(landmarks) - phantom.moving.landmarks
     assert error.norm(dim=1).max() < 0.3  # interpolation of the field on 6 mm voxels

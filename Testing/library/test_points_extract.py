@@ -6,10 +6,11 @@ import torch
 import vtk
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import load_cloud, open_file, write_cloud, write_image, write_polydata
+from DiffRegLib.files import open_file, write_cloud, write_image, write_polydata
 from DiffRegLib.files.segments import looks_like_labels
 from DiffRegLib.image import Image
 from DiffRegLib.points import CloudOptions, PointCloud
+from DiffRegLib.points.extract import cloud_of
 
 POINTS = np.random.default_rng(0).normal(0, 40, (60, 3))
 
@@ -85,7 +86,7 @@ def test_an_empty_map_is_still_a_label_map_and_a_field_is_none():
     ],
 )
 def test_each_kind_gives_its_cloud(files, name, options, count, labels):
-    cloud = load_cloud(f"{files}/{name}", options)
+    cloud = cloud_of(open_file(f"{files}/{name}").content, options)
     assert len(cloud) == count
     assert cloud.labels == labels
 
@@ -105,7 +106,7 @@ def test_each_kind_gives_its_cloud(files, name, options, count, labels):
 )
 def test_a_feature_that_a_file_does_not_have_is_refused_with_its_name(files, name, feature, complaint):
     with pytest.raises(RegistrationError, match=complaint) as error:
-        load_cloud(f"{files}/{name}", CloudOptions(feature=feature))
+        cloud_of(open_file(f"{files}/{name}").content, CloudOptions(feature=feature), name=name)
     assert name in str(error.value) and "\n" not in str(error.value)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_cloud, read_landmarks, read_points, write_cloud, write_landmarks
+from DiffRegLib.files import read_landmarks, read_points, write_cloud, write_landmarks
 from DiffRegLib.points import PointCloud
 
 POINTS = np.random.default_rng(0).normal(0, 40, (30, 3))
@@ -26,7 +26,7 @@ def labeled_cloud() -> PointCloud:
 def test_points_weights_and_labels_survive_the_file(tmp_path, suffix):
     cloud = labeled_cloud()
     write_cloud(cloud, tmp_path / f"c{suffix}")
-    back = read_cloud(tmp_path / f"c{suffix}")
+    back = read_points(tmp_path / f"c{suffix}").cloud()
 
     torch.testing.assert_close(back.points, cloud.points, atol=2e-5, rtol=0)
     torch.testing.assert_close(back.weights, cloud.weights, atol=0, rtol=1e-5)
@@ -75,17 +75,17 @@ def test_npz_takes_the_named_array_or_the_only_one(tmp_path):
     np.testing.assert_allclose(points_of(tmp_path / "one.npz"), POINTS, atol=1e-5)
     np.testing.assert_allclose(points_of(f"{tmp_path / 'two.npz'}:exp"), POINTS + 5, atol=1e-5)
     with pytest.raises(RegistrationError, match="two.npz holds several arrays: .*two.npz:insp, two.npz:exp"):
-        read_cloud(tmp_path / "two.npz")
+        read_points(tmp_path / "two.npz")
     with pytest.raises(RegistrationError, match="has no array 'lung': .*two.npz:insp"):
-        read_cloud(f"{tmp_path / 'two.npz'}:lung")
+        read_points(f"{tmp_path / 'two.npz'}:lung")
     with pytest.raises(RegistrationError, match=r"one.npz:ids has the shape \(30,\)"):
-        read_cloud(f"{tmp_path / 'one.npz'}:ids")
+        read_points(f"{tmp_path / 'one.npz'}:ids")
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path):
     np.savez(tmp_path / "evil.npz", cloud=np.array([{"a": 1}], dtype=object))
     with pytest.raises(RegistrationError, match="evil.npz"):
-        read_cloud(f"{tmp_path / 'evil.npz'}:cloud")
+        read_points(f"{tmp_path / 'evil.npz'}:cloud")
 
 
 @pytest.mark.parametrize(("system", "sign"), [("LPS", -1), ("RAS", 1), (None, -1)])
@@ -172,15 +172,15 @@ def test_unreadable_files_are_refused_with_their_name(tmp_path, name, content, c
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(RegistrationError, match=complaint) as error:
-        read_cloud(path)
+        read_points(path)
     assert name in str(error.value) and "\n" not in str(error.value)
 
 
 def test_missing_files_and_unwritable_places_are_refused(tmp_path):
     with pytest.raises(RegistrationError, match="gone.csv does not exist"):
-        read_cloud(tmp_path / "gone.csv")
+        read_points(tmp_path / "gone.csv")
     with pytest.raises(RegistrationError, match="does not exist"):
-        read_cloud(f"{tmp_path / 'gone.npz'}:key")
+        read_points(f"{tmp_path / 'gone.npz'}:key")
     for name in ("c.csv", "c.vtp", "c.mrk.json"):
         with pytest.raises(RegistrationError, match="cannot be written"):
             write_cloud(labeled_cloud(), tmp_path / "no" / "folder" / name)

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_image, read_labels, read_transform
+from DiffRegLib.files import open_file, read_image, read_transform
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image, to_itk
 from DiffRegLib.review.agreement import likeness, local_correlation, warped_or_nan
@@ -43,7 +43,10 @@ def abdomen(shared_data):
         read_image(folder / "fixed_ct.nii.gz"),
         read_image(shared_data / "abdomen_ct" / "ct.nii.gz"),
         LandmarkPairs(torch.from_numpy(arrays["fixed"]), torch.from_numpy(arrays["moving"])),
-        LabelPair(read_labels(folder / "fixed_seg.nii.gz"), read_labels(shared_data / "abdomen_ct" / "seg.nii.gz")),
+        LabelPair(
+            open_file(folder / "fixed_seg.nii.gz", ("labels",)).content,
+            open_file(shared_data / "abdomen_ct" / "seg.nii.gz", ("labels",)).content,
+        ),
     )
 
 

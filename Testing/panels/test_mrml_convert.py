@@ -129,19 +129,8 @@ def test_an_inverted_node_is_the_inverse():
     assert (there_and_back - x).abs().max() < 0.05 and (FIELD(x) - x).norm(dim=1).max() > 2
 
 
-def test_clouds_and_landmarks_are_where_they_are_seen():
-    scene = nodes.new_scene()
-    model = nodes.model(scene)
-    nodes.linear_parent(scene, model)
-    center = convert.to_cloud(model).points.double().mean(0).numpy()
-    assert np.allclose(center, nodes.apply(nodes.MOTION, np.array([10.0, -20.0, 30.0])), atol=1e-3)
+def test_a_point_list_holds_the_points_and_their_labels():
     points = torch.tensor([[1.0, 2.0, 3.0], [-4.0, 5.0, -6.0]], dtype=torch.float64)
-    node = scene.AddNode(convert.from_points(points, "landmarks", ("a", "b")))
-    assert torch.equal(convert.to_landmarks(node), points) and node.GetNthControlPointLabel(1) == "b"
-
-
-def test_too_few_points_name_the_node():
-    scene = nodes.new_scene()
-    node = nodes.markups(scene, [[1, 2, 3]], "tips")
-    with pytest.raises(RegistrationError, match='"tips" has 1 points'):
-        convert.to_cloud(node)
+    node = nodes.new_scene().AddNode(convert.from_points(points, "landmarks", ("a", "b")))
+    assert [list(node.GetNthControlPointPositionWorld(n)) for n in range(2)] == points.tolist()
+    assert node.GetNthControlPointLabel(1) == "b"

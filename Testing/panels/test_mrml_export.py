@@ -13,10 +13,10 @@ import SimpleITK as sitk
 import torch
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.files import read_cloud, read_landmarks, read_transform
-from DiffRegLib.files.points import read_points
+from DiffRegLib.files import read_landmarks, read_points, read_transform
 from DiffRegLib.mrml import arrays, export
 from DiffRegLib.mrml.seen import note
+from DiffRegLib.mrml.segments import matched_values
 from Testing.modules import ROOT
 from Testing.panels import mrml_nodes as nodes
 
@@ -96,7 +96,7 @@ def test_a_model_is_written_where_it_is_seen(tmp_path, parent):
         nodes.bent_parent(scene, node)
         expected = np.array([nodes.bent_transform().TransformPoint(p) for p in own])
     exported = export.export(node, tmp_path, "fixed")
-    assert np.allclose(read_cloud(exported.path).points.numpy(), expected, atol=1e-4)
+    assert np.allclose(read_points(exported.path).points.numpy(), expected, atol=1e-4)
     assert np.array_equal(arrays.from_vtk_points(node.GetPolyData().GetPoints()), own)
     assert bool(exported.notes) == (parent is not None)
 
@@ -132,12 +132,13 @@ def test_segments_of_one_name_are_one_label_on_both_sides(tmp_path):
     scene = nodes.new_scene()
     fixed = nodes.segmentation(scene, {"spleen": (0, 2, 0, 2, 0, 2), "liver": (4, 8, 4, 8, 4, 8)}, "inspiration")
     moving = nodes.segmentation(scene, {"liver": (3, 6, 4, 8, 4, 8), "tumor": (0, 1, 0, 1, 0, 1)}, "expiration")
-    left, right = export.export_pair(fixed, moving, tmp_path)
+    values, notes = matched_values(fixed, moving)
+    left, right = (export.export(node, tmp_path, node.GetName(), values) for node in (fixed, moving))
     assert left.values["liver"] == right.values["liver"] and left.values["spleen"] != right.values["tumor"]
     for side, voxels in ((left, 125), (right, 100)):
         data = sitk.GetArrayFromImage(sitk.ReadImage(str(side.path)))
         assert (data == side.values["liver"]).sum() == voxels
-    assert left.notes == ("These segments are on one side only: spleen, tumor.",)
+    assert list(notes) == ["These segments are on one side only: spleen, tumor."]
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -197,7 +198,8 @@ def test_a_bent_initial_transform_is_sampled_over_the_fixed_volume(tmp_path):
 
 def test_a_sentence_about_files_becomes_one_about_nodes(tmp_path):
     scene = nodes.new_scene()
-    exported = export.export_pair(nodes.volume(scene, "inhale"), nodes.volume(scene, "exhale"), tmp_path)
+    sides = (("fixed", "inhale"), ("moving", "exhale"))
+    exported = [export.export(nodes.volume(scene, name), tmp_path, role) for role, name in sides]
     sentence = f"{exported[0].path} and {exported[1].path} do not overlap."
     assert export.in_node_names(sentence, exported) == '"inhale" and "exhale" do not overlap.'
 
@@ -256,18 +258,12 @@ def test_bad_input_is_one_sentence_with_the_nodes_name_and_changes_nothing(tmp_p
     assert nodes.state(scene) == before and not list(tmp_path.iterdir())
 
 
-def test_the_same_node_twice_is_refused(tmp_path):
-    node = nodes.volume(nodes.new_scene(), "CT")
-    with pytest.raises(RegistrationError, match='"CT" is chosen as fixed and as moving'):
-        export.export_pair(node, node, tmp_path)
-
-
 def test_segmentations_without_a_common_name_are_refused(tmp_path):
     scene = nodes.new_scene()
     a = nodes.segmentation(scene, {"a": (0, 1, 0, 1, 0, 1), "b": (3, 4, 3, 4, 3, 4)}, "first")
     b = nodes.segmentation(scene, {"c": (0, 1, 0, 1, 0, 1), "d": (3, 4, 3, 4, 3, 4)}, "second")
     with pytest.raises(RegistrationError, match="no segment name in common"):
-        export.export_pair(a, b, tmp_path)
+        matched_values(a, b)
 
 
 def test_a_place_that_cannot_be_written_is_named_with_the_node(tmp_path):

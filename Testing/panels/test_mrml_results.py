@@ -14,7 +14,6 @@ from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
 from DiffRegLib.mrml import arrays, results
 from DiffRegLib.mrml.results import Output
-from DiffRegLib.mrml.transforms import put_under
 from DiffRegLib.transforms import Affine, DisplacementField, write_transform
 from Testing.panels import mrml_nodes as nodes
 
@@ -59,8 +58,8 @@ def test_a_moving_volume_under_the_result_appears_at_the_fixed_one(tmp_path, kin
         place = nodes.rotation(3, -2, 5)
         nodes.linear_parent(scene, moving, place, "table")
     node = _added(scene, transform, tmp_path)
-    note = put_under(moving, node)
-    assert bool(note) == (parent is not None)
+    top = moving.GetParentTransformNode() or moving
+    top.SetAndObserveTransformNodeID(node.GetID())
     moving.HardenTransform()
     points = nodes.grid_points(FIXED_SHAPE, FIXED)
     mapped = transform(torch.from_numpy(points)).numpy()
@@ -68,16 +67,6 @@ def test_a_moving_volume_under_the_result_appears_at_the_fixed_one(tmp_path, kin
     unmoved = nodes.smooth_values(nodes.apply(np.linalg.inv(place), points))
     assert np.abs(_values_at(moving, points) - expected).max() < 3  # interpolating sin(x / 9) * 100 twice on 2 mm
     assert np.abs(unmoved - expected).max() > 20
-
-
-def test_a_parent_that_is_shared_is_not_changed_by_putting_a_node_under_the_result(tmp_path):
-    scene = nodes.new_scene()
-    moving, other = nodes.volume(scene, "moving"), nodes.markups(scene, [[1, 2, 3]])
-    table = nodes.linear_parent(scene, moving, name="table")
-    other.SetAndObserveTransformNodeID(table.GetID())
-    put_under(moving, _added(scene, TRANSFORMS["field"], tmp_path))
-    assert np.allclose(other.GetNthControlPointPositionWorld(0), nodes.apply(nodes.MOTION, np.array([1, 2, 3])))
-    assert table.GetTransformNodeID() is None
 
 
 @pytest.mark.parametrize("kind", TRANSFORMS)
@@ -95,7 +84,8 @@ def test_a_displacement_to_the_patients_left_takes_the_moving_volume_to_the_righ
     """T(x) = x - 10 mm along R (to the left): what is seen at x comes from its left, so it has moved to the right."""
     scene = nodes.new_scene()
     moving = nodes.volume(scene, "moving", (5, 5, 41), np.eye(4), lambda p: (p[..., 0] == 5) * 1.0)
-    put_under(moving, _added(scene, Affine.translation(torch.tensor([-10.0, 0, 0])), tmp_path))
+    shift = _added(scene, Affine.translation(torch.tensor([-10.0, 0, 0])), tmp_path)
+    moving.SetAndObserveTransformNodeID(shift.GetID())
     moving.HardenTransform()
     assert _values_at(moving, np.array([[15.0, 2, 2]])) == 1 and _values_at(moving, np.array([[12.0, 2, 2]])) == 0
 
@@ -226,18 +216,6 @@ def test_a_volume_has_no_points_to_carry():
     scene = nodes.new_scene()
     with pytest.raises(RegistrationError, match='"ct" holds no points'):
         results.carry(nodes.volume(scene), results.linear_node(np.eye(4), "i"), "x")
-
-
-def test_a_node_is_not_put_under_the_same_transform_twice(tmp_path):
-    scene = nodes.new_scene()
-    moving, node = nodes.volume(scene, "moving"), _added(scene, TRANSFORMS["linear"], tmp_path)
-    put_under(moving, node)
-    with pytest.raises(RegistrationError, match='"moving" is already under'):
-        put_under(moving, node)
-    other = nodes.volume(scene, "other")
-    nodes.linear_parent(scene, other).SetAndObserveTransformNodeID(node.GetID())
-    with pytest.raises(RegistrationError, match='"other" is already under'):
-        put_under(other, node)
 
 
 def test_an_existing_point_list_takes_the_carried_points_and_their_labels():

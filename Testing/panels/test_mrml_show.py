@@ -44,19 +44,6 @@ def test_the_blend_reaches_all_views_or_those_that_are_named(scene):
     assert found["Red"] == (warped.GetID(), None) and found["Green"] == (fixed.GetID(), warped.GetID())
 
 
-def test_the_flicker_swaps_what_lies_upon_the_fixed_volume(scene):
-    fixed, moving, warped = _volumes(scene, 1, 2, 3)
-    for show_after, expected in ((False, moving), (True, warped), (False, moving)):
-        show.before_after(scene, fixed, moving, warped, show_after, 0.5)
-        assert [_layers(c) for c in show.composites(scene)] == [(fixed.GetID(), expected.GetID(), 0.5)] * 3
-
-
-def test_the_flicker_switches_models_on_and_off(scene):
-    before, after = nodes.model(scene, "before"), nodes.model(scene, "after")
-    show.before_after(scene, None, before, after, True)
-    assert not before.GetDisplayNode().GetVisibility() and after.GetDisplayNode().GetVisibility()
-
-
 def test_the_checkerboard_takes_turns_every_tile_in_millimeters(scene):
     fixed, warped = _volumes(scene, 10, 20)
     board = show.checkerboard(fixed, warped, "board", tile=6.0)

@@ -7,7 +7,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from DiffRegLib.mrml import layout, results, show, show_transform
-from DiffRegLib.mrml.transforms import Grid, put_under, transform_node
+from DiffRegLib.mrml.transforms import Grid, transform_node
 from Testing.panels import mrml_nodes as nodes
 
 SHIFT = np.array([24.0, -16.0, 0.0])  # mm by which the moving ball lies beside the fixed one
@@ -44,7 +44,7 @@ def test_the_moving_ball_is_seen_at_the_fixed_one(host):
     slicer.util.resetSliceViews()
     host.process(50)
     assert _brightness(host, [0, 0, 0]) < 50 < 200 < _brightness(host, list(SHIFT))
-    put_under(moving, transform)
+    moving.SetAndObserveTransformNodeID(transform.GetID())
     host.process(50)
     assert _brightness(host, list(SHIFT)) < 50 < 200 < _brightness(host, [0, 0, 0])
 

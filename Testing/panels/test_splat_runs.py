@@ -51,7 +51,8 @@ def test_a_shifted_cloud_comes_back_while_the_window_stays_alive(host, panel):
         assert panel.ui.applyButton.text == "Cancel" and panel.ui.progressBar.isVisible()
         splat.working(host, panel)
         assert "left" in panel.ui.progressBar.format or "%" in panel.ui.progressBar.format
-        host.wait_until(lambda: panel.runner.run.bringing, splat.SECONDS, "the end of the worker")
+        result = panel.runner.run.folder / "result"
+        host.wait_until(lambda: result.is_dir() or not panel.runner.running, splat.SECONDS, "the end of the worker")
     assert gaps.longest_ms < MOST_MS
     splat.finish(host, panel)
     chosen = parameters(panel)

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.files import load_cloud
+from DiffRegLib.files import open_file
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.splatting import PRESETS, SplattingOptions, register
 from DiffRegLib.methods.splatting.network import SplatNetwork
 from DiffRegLib.methods.splatting.weights import read_network
 from DiffRegLib.points import PointCloud
+from DiffRegLib.points.extract import cloud_of
 from DiffRegLib.review.metrics import folding, inverse_consistency, target_registration_error
 from DiffRegLib.transforms import rigid
 
@@ -141,7 +142,7 @@ def followup(data: Path, chosen: list[str] | None) -> Iterator[Pair]:
 
 def vessels(data: Path, chosen: list[str] | None) -> Iterator[Pair]:
     folder = data / "lung_ct_known_warp"
-    clouds = [load_cloud(folder / f"{side}_ct.nii.gz") for side in ("fixed", "moving")]
+    clouds = [cloud_of(open_file(folder / f"{side}_ct.nii.gz").content) for side in ("fixed", "moving")]
     arrays = np.load(folder / "landmarks.npz")
     truth = [torch.as_tensor(arrays[side]).float() for side in ("fixed", "moving")]
     yield Pair("CT", *clouds, *truth, PRESETS["lung-vessels"])

@@ -75,8 +75,10 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
     change = pose @ torch.linalg.inv(start)
     shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()
     watch.report(1.0, f"The pose is {judged.verdict}.", pose)
+    found_pose = Affine(pose.cpu())
     return PoseRegistration(
-        pose=Affine(pose.cpu()),
+        transform=found_pose,
+        inverse=found_pose.inverse(),
         start=Affine(start.cpu()),
         rotation_degrees=turn_degrees(change),
         translation_mm=tuple(shift),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from DiffRegLib.methods.registration import Provenance, TraceRow
+from DiffRegLib.methods.registration import Registration
 from DiffRegLib.transforms import Affine
 
 Verdict = Literal["converged", "doubtful", "failed"]
@@ -50,9 +50,9 @@ class Standing:
     orientation: str
 
 
-@dataclass(frozen=True)
-class PoseRegistration:
-    """`pose` places the CT in the world of the cameras: X_camera_world = pose(X_ct), RAS mm.
+@dataclass(frozen=True, kw_only=True)
+class PoseRegistration(Registration):
+    """A registration whose `transform` places the CT in the world of the cameras: X_camera_world = transform(X_ct).
 
     start: the pose from which the work began; rotation_degrees, translation_mm (3,): the change from it about the
     volume's center, angle and shift of the center. similarity: correlation of what was compared, 1 is best.
@@ -63,7 +63,6 @@ class PoseRegistration:
     verdict: "failed" where no pose explains the radiographs, "doubtful" where `reason` says why, else "converged".
     """
 
-    pose: Affine
     start: Affine
     rotation_degrees: float
     translation_mm: tuple[float, float, float]
@@ -75,13 +74,9 @@ class PoseRegistration:
     reason: str
     remedy: str
     standing: Standing | None
-    trace: tuple[TraceRow, ...]
-    provenance: Provenance
 
     @property
-    def transform(self) -> Affine:
-        return self.pose
-
-    @property
-    def inverse(self) -> Affine:
-        return self.pose.inverse()
+    def pose(self) -> Affine:
+        """The transform as the rigid one that it is."""
+        assert isinstance(self.transform, Affine)
+        return self.transform

@@ -51,19 +51,19 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     volume = attenuation(given.ct, imaging.water)
     found = register(volume, radiographs, pose, given.start, Part(progress, READ, REGISTERED), given.organ)
     for number, xray in enumerate(given.xrays, 1):
-        write_image(radiograph(volume, found.transform, xray.camera), folder / DRR.format(number))
+        write_image(radiograph(volume, found.pose, xray.camera), folder / DRR.format(number))
     progress(REGISTERED, "Drawing the overview.")
     facts = describe(found, given)
     if stated != "auto":
         facts["polarity"] = stated
     pose_overview(
         folder / OVERVIEW,
-        [_pair(xray, volume, given.start, found.transform) for xray in given.xrays],
+        [_pair(xray, volume, given.start, found.pose) for xray in given.xrays],
         title=f"{Path(inputs['ct'].path).name} onto {', '.join(Path(x.name).name for x in given.xrays)}",
         note=f"{_note(facts)}; {found.provenance.seconds:.1f} s",
         trace=found.trace,
     )
-    return Registration(found.transform, found.inverse, found.trace, found.provenance, metrics=facts)
+    return dataclasses.replace(found, metrics=facts)
 
 
 def evidence(inputs: Mapping[str, Any], options: Mapping[str, Any], end: Affine) -> list[tuple[RadiographPair, Camera]]:
@@ -80,7 +80,7 @@ def evidence(inputs: Mapping[str, Any], options: Mapping[str, Any], end: Affine)
 def describe(registration: PoseRegistration, given: PoseInput) -> dict[str, Any]:
     """What `metrics.json` holds of a pose; lengths in mm, angles in degrees."""
     center = given.ct.center
-    end = registration.transform
+    end = registration.pose
     between = Affine(end.matrix @ torch.linalg.inv(given.start.matrix))
     shift = end(center) - given.start(center)
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.splatting.pipeline import register
 from DiffRegLib.methods.splatting.weights import read_network
+from DiffRegLib.ops.threads import side_by_side
 from DiffRegLib.points.extract import cloud_of, options_of_pair
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     images = splatting.finish and all(inputs[side].kind == "image" for side in SIDES)
     extraction = options_of_pair(*(inputs[side].content for side in SIDES), options["clouds"])
     progress(CLOUDS * 0.1, "Finding the points of both sides.")
-    with ThreadPoolExecutor(len(SIDES)) as pool:
-        clouds = tuple(pool.map(lambda side: _cloud(inputs, side, extraction, splatting.seed), SIDES))
+    clouds = side_by_side(lambda side: _cloud(inputs, side, extraction, splatting.seed), SIDES)
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
     given = [inputs.get(f"{side}_landmarks") for side in SIDES]
     landmarks = tuple(side.points() for side in given) if all(given) else None

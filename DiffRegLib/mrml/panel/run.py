@@ -77,11 +77,6 @@ class Run:
         """The number of the worker's process; 0 before it was started."""
         return self._process.process_id if self._process is not None else 0
 
-    @property
-    def bringing(self) -> bool:
-        """Whether the worker is done and its result on the way into the scene, or there."""
-        return self._bringing
-
     def cancel(self) -> None:
         """Ends the run now and removes its files; the listener hears nothing more."""
         self.active = False

@@ -1,4 +1,4 @@
-"""Vector fields on threads: points carried along one, and the smallest determinants of another.
+"""Fields on threads: their values at points, points carried along one, and the smallest determinants of another.
 
 Both walk over what lies in order in memory, so nothing is sorted: a point's neighbors read the same voxels.
 """
@@ -20,7 +20,7 @@ FEWEST = 4096
 @jit
 def _place(x, n):
     """The lowest voxel of the cell that holds a coordinate clamped to n voxels, and the fraction beyond it."""
-    x = min(max(x, f32(0)), f32(n - 1))
+    x = min(x, f32(n - 1)) if x > f32(0) else f32(0)  # NaN is 0
     i = min(i32(x), i32(max(n - 2, 0)))
     return i, x - f32(i)
 
@@ -43,6 +43,36 @@ def _read(field, shape, x, y, z):
         vy += near * field[q + u64(1)] + far * field[q + step + u64(1)]
         vz += near * field[q + u64(2)] + far * field[q + step + u64(2)]
     return vx, vy, vz
+
+
+@inlined
+def _within(x, n):
+    """Whether a coordinate lies in the box of n voxels; NaN does not."""
+    return f32(-0.5) <= x <= f32(n) - f32(0.5)
+
+
+@inlined
+def _between(line, p, step, share):
+    return line[p] * (f32(1) - share) + line[p + step] * share
+
+
+@jit
+def _read_range(volume, shape, points, lo, hi, bounded, outside, values):
+    depth, height, width = shape
+    row, plane, step = u64(width if height > 1 else 0), u64(width * height if depth > 1 else 0), u64(width > 1)
+    for n in range(lo, hi):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        if bounded and not (_within(x, width) and _within(y, height) and _within(z, depth)):
+            for channel in range(len(values)):
+                values[channel, n] = outside
+            continue
+        (i, a), (j, b), (k, c) = _place(x, width), _place(y, height), _place(z, depth)
+        p = u64((k * height + j) * width + i)
+        for channel in range(len(values)):
+            v, q = volume[channel], p + plane
+            near = _between(v, p, step, a) * (f32(1) - b) + _between(v, p + row, step, a) * b
+            far = _between(v, q, step, a) * (f32(1) - b) + _between(v, q + row, step, a) * b
+            values[channel, n] = near * (f32(1) - c) + far * c
 
 
 @jit
@@ -98,6 +128,15 @@ def _least_range(field, shape, axes, volume, lo, hi, least):
                     )
                     smallest = min(smallest, spanned / volume)
                 least[at] = smallest
+
+
+def read(volume: Tensor, points: Tensor, outside: float | None) -> Tensor:
+    """See `DiffRegLib.ops.fields.read`."""
+    values, shape = torch.empty(len(volume), len(points)), tuple(volume.shape[1:])
+    arrays = volume.detach().contiguous().flatten(1).numpy(), shape, points.detach().contiguous().numpy()
+    ends = outside is not None, f32(outside or 0), values.numpy()
+    in_parallel(lambda s: _read_range(*arrays, *s, *ends), spans(len(points), FEWEST))
+    return values
 
 
 def flow(velocity: Tensor, points: Tensor, steps: int, time: float) -> Tensor:
