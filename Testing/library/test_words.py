@@ -1,6 +1,7 @@
 """Words are run: every command of the README on the files that it names, every flag that a sentence or a help names."""
 
 import contextlib
+import glob
 import io
 import re
 import shlex
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from DiffRegLib.cli import VERBS, _parser, main
+from DiffRegLib.cli import VERBS, main
 from DiffRegLib.methods import methods
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,24 +20,31 @@ VERB_NAMES = [*VERBS, *(m.verb for m in methods())]
 TRAINED = [m.name for m in methods() if m.train]
 SMALL = {
     "phantom": ["--spacing", "4"],
-    "splat": [
-        "--feature",
-        "surface",
-        "--points",
-        "400",
-        "--coarse-iterations",
-        "5",
-        "--fine-iterations",
-        "5",
-        "--device",
-        "cpu",
-    ],
+    "splat": "--feature surface --points 400 --coarse-iterations 5 --fine-iterations 5 --device cpu".split(),
     "drr": ["--size", "64"],
     "pose": ["--no-search", "--optimizer", "none"],
+    "neural": "--seconds 0.5 --regularized 16 --device cpu".split(),
+    "train": "--iterations 1 --batch 1 --samples 500 --regularized 16 --width 16".split(),
 }
 """Flags that make a command affordable and leave its words as they are."""
-OWN = {"fixed.nii.gz", "scans/*.nii.gz", "field.h5", "cohort/*/result", "f.csv"}
-"""Files of the reader's own: commands that name them are read, and not run."""
+OWN = {
+    "ct.nii.gz": "patient/fixed_ct.nii.gz",
+    "fixed.nii.gz": "patient/fixed_ct.nii.gz",
+    "moving.nii.gz": "patient/moving_ct.nii.gz",
+    "scans/1.nii.gz": "patient/fixed_ct.nii.gz",
+    "scans/2.nii.gz": "patient/moving_ct.nii.gz",
+    "field.h5": "patient/transform.h5",
+    "back.h5": "patient/inverse.h5",
+    "f.csv": "patient/fixed_landmarks.csv",
+    "m.csv": "patient/moving_landmarks.csv",
+    "fl.nii.gz": "patient/fixed_labels.nii.gz",
+    "ml.nii.gz": "patient/moving_labels.nii.gz",
+    "cohort/a/result": "result",
+    "cohort/b/result": "result",
+}
+"""Files of the reader's own, and what a reader would have there who has the phantom for a patient."""
+SPOKEN = {"projective", "registration"}
+"""Words behind "diffreg" that are no command: the names of a format."""
 OTHERS = {"--attached", "--temporary"}
 """Flags of the worker, which no person calls."""
 
@@ -71,17 +79,17 @@ def flags() -> dict[str, set[str]]:
 def test_every_command_of_the_readme_does_what_it_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     listed = commands("README.md")
-    assert {words[0] for words in listed} >= {"phantom", "splat", "warp", "info", "evaluate", "drr", "pose"}
+    assert {words[0] for words in listed} >= {"phantom", "warp", "info", "evaluate", "review", "mend", *SMALL}
     for words in listed:
-        if OWN & set(words):
-            assert _parser(words).parse_args(words).run, words
-            continue
-        if "ct.nii.gz" in words and not Path("ct.nii.gz").exists():
-            shutil.copy("patient/fixed_ct.nii.gz", "ct.nii.gz")  # the reader's own
-        code, said = diffreg([*words, *(SMALL.get(words[0], []) if "--help" not in words else [])])
+        for name, source in OWN.items():
+            if Path(source).exists() and not Path(name).exists():
+                Path(name).parent.mkdir(parents=True, exist_ok=True)
+                (shutil.copytree if Path(source).is_dir() else shutil.copy)(source, name)
+        found = [path for word in words for path in (sorted(glob.glob(word)) if "*" in word else [word])]
+        code, said = diffreg([*found, *(SMALL.get(words[0], []) if "--help" not in words else [])])
         assert code == 0, f"diffreg {' '.join(words)}: {said}"
-    made = {"patient", "result", "warped.nii.gz", "xray.png", "geometry.json", "pose", "placed.nii.gz"}
-    assert made <= {path.name for path in tmp_path.iterdir()}
+    outputs = {words[n + 1] for words in listed for n, word in enumerate(words) if word in ("-o", "--write-geometry")}
+    assert outputs | {"patient"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -100,6 +108,28 @@ def test_every_flag_that_a_help_or_a_sentence_names_is_one(flags):
     for file in sorted((ROOT / "DiffRegLib").rglob("*.py")):
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", file.read_text(encoding="utf-8")))
         assert {f for f in named - known if f.replace("--no-", "--") not in known} == set(), file
+
+
+def test_every_command_that_a_sentence_names_is_one():
+    for file in sorted(path for room in ("DiffRegLib", "DiffReg") for path in (ROOT / room).rglob("*.py")):
+        for verb, name in re.findall(r"\bdiffreg (train|[a-z]+)(?: ([a-z]+))?\b", file.read_text(encoding="utf-8")):
+            if verb in SPOKEN:
+                continue
+            assert verb in VERB_NAMES, f"{file}: diffreg {verb}"
+            assert verb != "train" or name in ("", "has", "made", *TRAINED), f"{file}: diffreg train {name}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "Testing/studies/README.md", "Testing/benchmarks/README.md"])
+def test_every_script_that_a_page_names_is_there_with_its_flags(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"python (?:-m )?(Testing[\w./]*\w)([^`\n]*)", text)
+    assert named
+    for module, rest in named:
+        file = ROOT / (module if module.endswith(".py") else module.replace(".", "/") + ".py")
+        file = file if file.exists() else file.with_suffix("") / "__main__.py"
+        script = file.read_text(encoding="utf-8")
+        for flag in re.findall(r"--[a-z][a-z-]+", rest.split("#")[0]):
+            assert f'"{flag}"' in script, f"{page}: {module} {flag}"
 
 
 def test_every_verb_and_its_help_name_each_other(flags):
