@@ -19,18 +19,31 @@ from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.similarity import Neighborhoods, mind_ssc
 
 Feature = Literal["mind", "lncc"]
+SLICES = 16
+"""Of an image, that are brought to a coarser grid at a time."""
+COARSER = 1.1
+"""Times the spacing of an image from which a grid counts as coarser."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One image as it is compared: values scaled to a contrast of 1, and where it counts, (1, D, H, W) each."""
+    """One image as it is compared: values scaled to a contrast of 1, and where it counts, (1, D, H, W) each.
+
+    scanned: (3,) mm, voxels of the image as it was; blur: (3,) mm by which it has been blurred since.
+    """
 
     image: Image
     mask: Image | None
+    scanned: Tensor
+    blur: Tensor
 
     @classmethod
-    def of(cls, image: Image, mask: Image | None) -> Side:
-        """image: (1, D, H, W); mask: above 0 where the image counts, on any grid in the same frame."""
+    def of(cls, image: Image, mask: Image | None, finest: float = 0.0) -> Side:
+        """image: (1, D, H, W); mask: above 0 where the image counts, on any grid in the same frame.
+
+        finest: mm, voxels that no level undercuts; an image that is finer is brought to them once, slab by slab, so
+        that of a large one neither a copy is kept nor every level reads it all.
+        """
         if mask is not None:
             same = mask.shape == image.shape and torch.allclose(mask.affine, image.affine, atol=1e-3)
             mask = mask if same else mask.resample(image, mode="nearest")
@@ -39,8 +52,18 @@ class Side:
         low, high = (float(q) for q in quantiles(seen, THRESHOLDS.window))
         contrast = high - low if high > low else 1.0
         beyond = THRESHOLDS.clip * contrast
-        data = image.data.clamp(low - beyond, high + beyond) / contrast
-        return cls(Image(data, image.affine), mask)
+
+        def scaled(values: Tensor) -> Tensor:
+            return values.clamp(low - beyond, high + beyond) / contrast
+
+        still, lattice = torch.zeros(3, dtype=torch.float64), coarsened(image, finest or float(image.spacing.min()))
+        blur = _blur(lattice, image.spacing)
+        if mask is not None or not blur.any():
+            return cls(Image(scaled(image.data), image.affine), mask, image.spacing, still)
+        along_k, along_j, along_i = averaging(lattice, image, image.data, blur)
+        planes = [along_j @ (scaled(slab) @ along_i.T) for slab in image.data[0].split(SLICES)]
+        data = torch.tensordot(along_k, torch.cat(planes), 1)
+        return cls(Image(data[None], lattice.affine), None, image.spacing, blur)
 
     def at(self, spacing: float) -> tuple[Tensor, Tensor | None, Geometry]:
         """Values and mask (D, H, W) on the grid coarsened to `spacing` mm, and that grid.
@@ -48,7 +71,8 @@ class Side:
         What the mask excludes has no influence; in its place is the mean of what it does not.
         """
         lattice = coarsened(self.image, spacing)
-        matrices = averaging(lattice, self.image, self.image.data)
+        rest = (_blur(lattice, self.scanned) ** 2 - self.blur**2).clamp(min=0).sqrt()  # variances add up
+        matrices = averaging(lattice, self.image, self.image.data, rest)
         values = self.image.data[0]
         if self.mask is None:
             return filter_axes(values, matrices), None, lattice
@@ -57,6 +81,11 @@ class Side:
         share = filter_axes(mask, matrices)
         values = mean + filter_axes((values - mean) * mask, matrices) / share.clamp(min=THRESHOLDS.empty)
         return values, (share > THRESHOLDS.inside).to(values), lattice
+
+
+def _blur(lattice: Geometry, spacing: Tensor) -> Tensor:
+    """(3,) mm: half a voxel of the lattice along the axes where it is coarser than `spacing`."""
+    return torch.where(lattice.spacing > COARSER * spacing, 0.5 * lattice.spacing, 0.0)
 
 
 def quantiles(values: Tensor, shares: tuple[float, ...], most: int = 1 << 20) -> Tensor:

@@ -30,13 +30,11 @@ def places(target: Lattice, source: Lattice, like: Tensor) -> list[Tensor]:
     return [axis.to(like) for axis in axes]
 
 
-def averaging(target: Lattice, source: Lattice, like: Tensor, blur: Tensor | None = None) -> list[Tensor]:
+def averaging(target: Lattice, source: Lattice, like: Tensor, blur: Tensor) -> list[Tensor]:
     """Matrices that read `source` at the voxels of `target` by Gaussian means.
 
-    blur: (3,) standard deviations in mm along i, j, k; by default half a voxel of `target` where it is coarser.
+    blur: (3,) standard deviations in mm along i, j, k.
     """
-    if blur is None:
-        blur = torch.where(target.spacing > 1.1 * source.spacing, 0.5 * target.spacing, torch.zeros(3).double())
     sigma = (blur / source.spacing).flip(0).tolist()
     return [blurring(at, n, s) for at, n, s in zip(places(target, source, like), source.shape, sigma)]
 

@@ -82,9 +82,10 @@ def align(
     coefficients of a velocity field, level by level; where the images turn out to be of two kinds, self-similarity
     stays to the end. Raises `RegistrationError` where the images look less alike in the end than at the start.
     """
-    sides = Side.of(fixed, masks[0]), Side.of(moving, masks[1])
     pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_weight)
     parts = levels(finest_voxel(fixed.geometry, options), options)
+    finest = min(level.spacing for level in parts)
+    sides = Side.of(fixed, masks[0], finest), Side.of(moving, masks[1], finest)
     found = _started(fixed, start, parts[-1].control)
     feature = None if options.similarity == "auto" else options.similarity
     for number, level in enumerate(parts):

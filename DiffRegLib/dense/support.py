@@ -24,7 +24,8 @@ def driven(
     """(1, D, H, W) mm from each voxel of a coarse grid to the nearest one that has contrast and lies in both images."""
     from scipy.ndimage import distance_transform_edt
 
-    contrast = Contrast(Side.of(fixed, masks[0]), Side.of(moving, masks[1]), THRESHOLDS.coarse_map * voxel, "lncc")
+    spacing = THRESHOLDS.coarse_map * voxel
+    contrast = Contrast(*(Side.of(*side, spacing) for side in ((fixed, masks[0]), (moving, masks[1]))), spacing, "lncc")
     lattice = contrast.lattice
     points = transform(lattice.grid().reshape(-1, 3))
     seen = (contrast.difference(points).weight * contrast.textured) > THRESHOLDS.seen

@@ -31,7 +31,9 @@ def run(job: Job, folder: Path, report: Reporter) -> dict[str, Any]:
     registration = chosen.load()(matched(inputs), options, folder, Part(report, OPENED, REGISTERED))
     report(REGISTERED, "Writing the result.")
     from DiffRegLib.jobs.result import write_result
+    from DiffRegLib.ops.device import release_freed
 
+    release_freed()
     write_result(folder, registration, inputs, report, output)
     provenance = dataclasses.asdict(registration.provenance)
     return {key: value for key, value in provenance.items() if key not in ("inputs", "options")}

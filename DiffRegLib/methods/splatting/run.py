@@ -13,6 +13,7 @@ from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.splatting.pipeline import register
 from DiffRegLib.methods.splatting.weights import read_network
+from DiffRegLib.ops.device import release_freed
 from DiffRegLib.ops.threads import side_by_side
 from DiffRegLib.points.extract import cloud_of, options_of_pair
 
@@ -34,6 +35,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     extraction = options_of_pair(*(inputs[side].content for side in SIDES), options["clouds"])
     progress(CLOUDS * 0.1, "Finding the points of both sides.")
     clouds = side_by_side(lambda side: _cloud(inputs, side, extraction, splatting.seed), SIDES)
+    release_freed()
     progress(CLOUDS, f"Registering {len(clouds[0])} with {len(clouds[1])} points.")
     given = [inputs.get(f"{side}_landmarks") for side in SIDES]
     landmarks = tuple(side.points() for side in given) if all(given) else None
