@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from DiffRegLib.jobs.progress import Reporter
 from DiffRegLib.points.listed import Pairs, paired
 from DiffRegLib.review.pictures import overview
 from DiffRegLib.review.report import measure
+from DiffRegLib.review.stored import finite
 from DiffRegLib.transforms import write_transform
 
 if TYPE_CHECKING:
@@ -126,16 +126,8 @@ def _draw(
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """One measure a line, so that the long trace does not bury the others; numbers that are not finite as null."""
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(_finite(value))}" for name, value in metrics.items())
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(finite(value))}" for name, value in metrics.items())
     path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _facts(registration: Registration) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def facts(review: Review) -> dict[str, Any]:
         "trust": {"sentence": review.trust.sentence(), "reach_mm": review.trust.reach, "share": review.trust.share},
         "seconds": review.seconds,
     }
-    return _finite(found)
+    return finite(found)
 
 
 def _landmarks(review: Review) -> list[dict[str, Any]]:
@@ -140,9 +141,10 @@ def _landmarks(review: Review) -> list[dict[str, Any]]:
     ]
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+def finite(value: Any) -> Any:
+    """As JSON can hold it: numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,6 +15,7 @@ from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.methods import method, methods
 from Testing import toy
+from Testing.library.test_cli_files import diffreg
 
 SHIFT = torch.tensor([7.0, -4.0, 2.0], dtype=torch.float64)
 
@@ -38,14 +39,6 @@ def pair(tmp_path):
     return tmp_path / "fixed.nii.gz", tmp_path / "moving.nii.gz"
 
 
-def said(*arguments, code=0):
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        returned = main([str(a) for a in arguments])
-    assert returned == code, output.getvalue()
-    return output.getvalue()
-
-
 def test_command_line_job_info_warp_and_evaluate_reach_it(installed, pair, tmp_path):
     fixed, moving = pair
     points = np.array([[1.0, 2, 3], [9, 9, 9]])
@@ -53,7 +46,7 @@ def test_command_line_job_info_warp_and_evaluate_reach_it(installed, pair, tmp_p
         np.savetxt(tmp_path / f"{name}.csv", places, delimiter=",", header="x,y,z", comments="")
     marks = ("--fixed-landmarks", tmp_path / "a.csv", "--moving-landmarks", tmp_path / "b.csv")
     out = tmp_path / "out"
-    printed = said("center", fixed, moving, "-o", out, "--preset", "bones", *marks)
+    printed = diffreg("center", fixed, moving, "-o", out, "--preset", "bones", *marks)
     assert "target registration error of 2 landmarks" in printed
     core = {"transform.h5", "inverse.h5", "metrics.json", "job.json", "overview.png"}
     assert {p.name for p in out.iterdir()} == core | {"warped_moving.nii.gz", "warped_fixed.nii.gz", "centers.csv"}
@@ -63,23 +56,23 @@ def test_command_line_job_info_warp_and_evaluate_reach_it(installed, pair, tmp_p
     job = json.loads((out / "job.json").read_text())
     assert job["method"] == "centers" and job["options"]["center"] == {"threshold": 200.0}
 
-    assert "Center Registration: move centers of mass together" in said("info", out)
-    said("warp", moving, out, "-o", tmp_path / "warped.nii.gz", "--like", fixed)
+    assert "Center Registration: move centers of mass together" in diffreg("info", out)
+    diffreg("warp", moving, out, "-o", tmp_path / "warped.nii.gz", "--like", fixed)
     warped, still = read_image(tmp_path / "warped.nii.gz").data, read_image(fixed).data
     assert float(((warped > -350) == (still > -350)).float().mean()) > 0.985  # its surface has 2.3 % of the voxels
-    found = json.loads(said("evaluate", out, *marks, "--json"))
+    found = json.loads(diffreg("evaluate", out, *marks, "--json"))
     assert found["landmarks"]["after_mm"]["max"] < 0.1
 
 
 def test_its_faults_are_worded_as_flags(installed, pair, tmp_path):
-    complaint = said("center", *pair, "-o", tmp_path / "out", "--threshold", "2000", code=2)
+    complaint = diffreg("center", *pair, "-o", tmp_path / "out", "--threshold", "2000", code=2)
     assert complaint.splitlines()[-1] == "diffreg: Nothing is above --threshold: lower it."
-    assert "--threshold is 9999" in said("center", *pair, "-o", tmp_path / "out", "--threshold", "9999", code=2)
+    assert "--threshold is 9999" in diffreg("center", *pair, "-o", tmp_path / "out", "--threshold", "9999", code=2)
     assert not (tmp_path / "out").exists()
 
 
 def test_it_is_trained(installed, pair, tmp_path):
-    said_so = said("train", "centers", pair[0], "-o", tmp_path / "learned", "--threshold", "5")
+    said_so = diffreg("train", "centers", pair[0], "-o", tmp_path / "learned", "--threshold", "5")
     assert "Learned {'threshold': 5.0}." in said_so and "loss 2" in said_so
     assert (tmp_path / "learned" / "checkpoint.safetensors").read_text() == str(pair[0])
     assert "learn where centers are" in help_of("train", "--help")
