@@ -80,8 +80,10 @@ class Image(Lattice):
         kind = data.dtype if data.is_floating_point() else torch.float32
         world = world.to(self.device)
         if mode == "linear" and not (torch.is_grad_enabled() and (data.requires_grad or world.requires_grad)):
-            index = self.to_voxel(world).reshape(-1, 3).to(kind)
-            values = fields.read(data, index, None if outside == "border" else outside)
+            points, matrix = world.reshape(-1, 3), torch.linalg.inv(self.affine)
+            if points.dtype != kind:  # places are as exact as they were given
+                points, matrix = self.to_voxel(points).to(kind), None
+            values = fields.read(data, points, matrix, None if outside == "border" else outside)
             return values.reshape(self.channels, *world.shape[:-1])
         normalized = self.normalize(world).reshape(-1, 3).to(kind)
         if mode == "nearest":
@@ -111,11 +113,11 @@ class Image(Lattice):
         depth, height, width = like.shape
         at_once = max(1, RESAMPLED // (height * width))
         j, i = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        plane = like.to_world(torch.stack((i, j, 0 * i), -1).double())
         kind = self.data.dtype if mode == "nearest" or self.data.is_floating_point() else torch.float32
         result = torch.empty(self.channels, *like.shape, dtype=kind, device=self.device)
         for k in torch.arange(depth).split(at_once):
-            index = [axis.expand(len(k), height, width) for axis in (i, j, k[:, None, None])]
-            points = like.to_world(torch.stack(index, -1).float()).to(self.device)
+            points = (plane + k[:, None, None, None] * like.affine[:3, 2]).float().to(self.device)
             moved = transform(points) if transform else points
             result[:, int(k[0]) : int(k[-1]) + 1] = self.sample(moved, mode, outside)
         return Image(result, like.affine)
@@ -145,14 +147,11 @@ def from_itk_grid(image: SimpleITK.Image) -> Tensor:
 
 def to_itk(image: Image, dtype: str = "float32") -> SimpleITK.Image:
     """An `Image` (RAS) as a SimpleITK image (LPS); channels become vector components, unchanged."""
-    import numpy as np
     import SimpleITK as sitk
 
-    data = stored_as(image.data, dtype)
     several = image.channels > 1
-    itk = sitk.GetImageFromArray(
-        np.ascontiguousarray(np.moveaxis(data, 0, -1)) if several else data[0], isVector=several
-    )
+    data = stored_as(image.data.movedim(0, -1) if several else image.data[0], dtype)
+    itk = sitk.GetImageFromArray(data, isVector=several)
     affine = LPS @ image.affine
     spacing = image.spacing
     itk.SetSpacing(spacing.tolist())
@@ -167,10 +166,10 @@ def stored_as(data: Tensor, dtype: str) -> np.ndarray:
 
     array = data.detach().cpu().numpy()
     if array.dtype == np.dtype(dtype):
-        return array
+        return np.ascontiguousarray(array)
     result = np.empty(array.shape, dtype)
-    for part, target in zip(array.reshape(-1, *array.shape[2:]), result.reshape(-1, *array.shape[2:])):
-        whole = np.issubdtype(result.dtype, np.integer)
+    whole = np.issubdtype(result.dtype, np.integer)
+    for part, target in zip(array, result):
         target[...] = _clipped(part, np.iinfo(dtype)) if whole else part
     return result
 

@@ -113,7 +113,7 @@ def write(image: Image, path: str | Path, dtype: str) -> None:
     """
     import nibabel
 
-    data = stored_as(image.data, dtype)
+    data = stored_as(image.data.flatten(0, 1), dtype)  # slice by slice
     head = nibabel.Nifti1Header()
     head.set_data_dtype(data.dtype)
     size = image.shape[::-1]

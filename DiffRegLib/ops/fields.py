@@ -8,15 +8,19 @@ from torch import Tensor
 from DiffRegLib.ops import backend as backends
 
 
-def read(volume: Tensor, points: Tensor, outside: float | None = None, backend: str = "auto") -> Tensor:
-    """(C, N): a volume (C, D, H, W) at voxel coordinates (N, 3) (i, j, k), linear between voxel centers.
+def read(
+    volume: Tensor, points: Tensor, affine: Tensor | None = None, outside: float | None = None, backend: str = "auto"
+) -> Tensor:
+    """(C, N): a volume (C, D, H, W) at points (N, 3), linear between voxel centers.
 
-    Beyond the box that the voxels fill, and for NaN, the value is `outside`, or that of the nearest border voxel; in
-    the outer half voxel it is the border voxel's. Of `ops.sample` it is the sister that sorts nothing: three times as
-    fast where neighbors follow each other, as on a grid. backend: "auto", "reference" or "cpu".
+    affine: (4, 4) from the points to voxel coordinates (i, j, k), which they are without it. Beyond the box that the
+    voxels fill, and for NaN, the value is `outside`, or that of the nearest border voxel; in the outer half voxel it is
+    the border voxel's. The sister of `ops.sample` that sorts nothing: faster where neighbors follow each other, as on a
+    grid. backend: "auto", "reference" or "cpu".
     """
+    matrix = torch.eye(4)[:3] if affine is None else affine[:3]
     kernels = _kernels(backend, volume, points)
-    return (_read if kernels is None else kernels.read)(volume, points, outside)
+    return (_read if kernels is None else kernels.read)(volume, points, matrix.to(points), outside)
 
 
 def flow(velocity: Tensor, points: Tensor, steps: int, time: float = 1.0, backend: str = "auto") -> Tensor:
@@ -45,7 +49,8 @@ def _kernels(backend: str, *tensors: Tensor):
     return backends.kernels("fields", backend, "fields", *tensors)
 
 
-def _read(volume: Tensor, points: Tensor, outside: float | None) -> Tensor:
+def _read(volume: Tensor, points: Tensor, matrix: Tensor, outside: float | None) -> Tensor:
+    points = torch.nn.functional.linear(points, matrix[:, :3], matrix[:, 3])
     size = torch.tensor(volume.shape[:0:-1]).to(points)
     normalized = ((2 * points + 1) / size - 1).nan_to_num(nan=2.0).to(volume.dtype)
     values = torch.nn.functional.grid_sample(

@@ -87,20 +87,21 @@ def _ridges_of_slab(
     derivatives: Iterable[tuple[float, Any]], wanted: Tensor, step: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Voxel (z, y, x), offset (x, y, z) in mm and tubeness of the ridges, each voxel at its clearest scale."""
-    voxels = torch.nonzero(wanted)
+    at = torch.nonzero(wanted.flatten())[:, 0]
+    voxels = torch.stack(torch.unravel_index(at, wanted.shape), 1)
     best = torch.full((len(voxels),), FAINTEST)
     offset = torch.full((len(voxels), 3), torch.inf)
     for sigma, volumes in derivatives:
-        values = {name: volume[wanted] for name, volume in volumes.items()}
+        values = {name: volume.flatten()[at] for name, volume in volumes.items()}
         bright = torch.nonzero((values["xx"] + values["yy"] + values["zz"]) * sigma**2 < -FAINTEST)[:, 0]
         values = {name: value[bright] for name, value in values.items()}
         clearness = tubeness(values, sigma)
         better = clearness > best[bright]
-        at, clearness = bright[better], clearness[better]
+        clearer, clearness = bright[better], clearness[better]
         step_to_line, slope = center_line({name: value[better] for name, value in values.items()})
-        best[at] = clearness
+        best[clearer] = clearness
         flank = slope * sigma > STEEPEST * clearness
-        offset[at] = torch.where(flank[:, None], torch.inf, step_to_line)
+        offset[clearer] = torch.where(flank[:, None], torch.inf, step_to_line)
     near = (offset.abs() <= REACH * step).all(dim=1)
     return voxels[near], offset[near], best[near]
 

@@ -118,10 +118,10 @@ def test_clouds_and_landmarks(tmp_path):
     assert metrics["landmarks"]["count"] == 7
     assert metrics["landmarks"]["after_mm"]["max"] < 1e-4 < metrics["landmarks"]["before_mm"]["mean"]
     assert metrics["trace"][2]["iteration"] == 2 and metrics["seconds"] == 1.5
-    warped = read_points(tmp_path / "result" / "warped_moving.csv")
+    warped = read_points(tmp_path / "result" / "warped_moving.csv").cloud()
     torch.testing.assert_close(warped.points, points, atol=1e-3, rtol=0)
     assert warped.values.tolist() == labels.tolist()
-    there = read_points(tmp_path / "result" / "warped_fixed.csv")
+    there = read_points(tmp_path / "result" / "warped_fixed.csv").cloud()
     torch.testing.assert_close(there.points, MOTION(points), atol=1e-3, rtol=0)
     assert (tmp_path / "result" / "overview.png").read_bytes().startswith(b"\x89PNG")
 

@@ -31,7 +31,9 @@ def test_a_ramp_is_read_between_its_voxels_and_ends_at_the_box(backend, shape):
     expected = RAMP @ points.clamp(min=0).minimum(size - 1).T  # NaN stays
     inside = ((points >= -0.5) & (points <= size - 0.5)).all(1)
     assert 0 < int(inside.sum()) < 300
-    found = read(volume, points, -7.0, backend)
+    affine = torch.tensor([[0.0, 2, 0, 3], [-1, 0, 0, 5], [0, 0, 4, -2], [0, 0, 0, 1]])
+    world = torch.linalg.solve(affine[:3, :3], (points - affine[:3, 3]).T).T
+    found = read(volume, world, affine, -7.0, backend)
     torch.testing.assert_close(found, torch.where(inside, expected, -7.0), atol=2e-5, rtol=0)
     torch.testing.assert_close(read(volume, points[1:], backend=backend), expected[:, 1:], atol=2e-5, rtol=0)
     assert read(volume, points[:1], backend=backend).isfinite().all()

@@ -11,6 +11,7 @@ from DiffRegLib.methods.registration import Meter, TraceRow
 from DiffRegLib.methods.splatting.deformation import Deformation
 from DiffRegLib.methods.splatting.options import SplattingOptions
 from DiffRegLib.methods.splatting.similarity import Similarity
+from DiffRegLib.ops.adam import Adam
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Affine
 
@@ -65,18 +66,16 @@ def optimize_affine(
     linear = torch.eye(3, device=center.device, requires_grad=True)
     offset = torch.zeros(3, device=center.device, requires_grad=True)
     similarity = _similarity(moving, fixed, level, options)
-    adam = torch.optim.Adam([{"params": [linear]}, {"params": [offset]}])
+    adam = Adam([linear, offset])
     rows = []
     for iteration in range(level.iterations):
         decay = 1 - iteration / level.iterations
-        adam.param_groups[0]["lr"], adam.param_groups[1]["lr"] = LINEAR_RATE * decay, OFFSET_RATE * decay
         value, scalar = similarity((fixed.points - center) @ linear.T + center + offset)
         loss = level.sigma**2 * scalar
         if pairs is not None:
             loss = loss + pairs.loss((pairs.points - center) @ linear.T + center + offset)
-        adam.zero_grad()
         loss.backward()
-        adam.step()
+        adam.step(LINEAR_RATE * decay, OFFSET_RATE * decay)
         rows.append(TraceRow(level.number, iteration, level.sigma**2 * value, 0.0, OFFSET_RATE * decay, level.stage))
         meter.step(f"Fitting an affine at {level.sigma:g} mm.", row=rows[-1])
     matrix = torch.eye(4, dtype=torch.float64)
@@ -101,11 +100,10 @@ def optimize_deformation(
     """
     deformation = start.copy()
     terms = _terms(deformation, fixed, moving, level, options)
-    adam = torch.optim.Adam([deformation.raw])
+    adam = Adam([deformation.raw])
     rows = []
     for iteration in range(level.iterations):
         rate = options.learning_rate * (1 - iteration / level.iterations)
-        adam.param_groups[0]["lr"] = rate
         vectors = deformation.vectors()
         found = [term(deformation.move(deformation.field(vectors, sign), points)) for sign, points, term in terms]
         scale = level.sigma**2 / len(terms)
@@ -113,9 +111,8 @@ def optimize_deformation(
         loss = scale * sum(scalar for _, scalar in found) + bending
         if pairs is not None:
             loss = loss + pairs.loss(deformation.move(deformation.field(vectors), pairs.points))
-        adam.zero_grad()
         loss.backward()
-        adam.step()
+        adam.step(rate)
         value = scale * sum(value for value, _ in found)
         rows.append(TraceRow(level.number, iteration, value, float(bending.detach()), rate, level.stage))
         meter.step(f"Deforming at {level.sigma:g} mm.", row=rows[-1])
@@ -143,13 +140,11 @@ def _similarity(still: PointCloud, moved: PointCloud, level: Level, options: Spl
 def fit_deformation(start: Deformation, points: Tensor, targets: Tensor, stiffness: float, meter: Meter) -> Deformation:
     """Brings (N, 3) points as near to their targets (RAS mm) as the bending energy lets it."""
     deformation = start.copy()
-    adam = torch.optim.Adam([deformation.raw])
+    adam = Adam([deformation.raw])
     for iteration in range(FIT_ITERATIONS):
-        adam.param_groups[0]["lr"] = FIT_RATE * (1 - iteration / FIT_ITERATIONS)
         vectors = deformation.vectors()
         distance = ((deformation.move(deformation.field(vectors), points) - targets) ** 2).sum(1).mean()
-        adam.zero_grad()
         (distance + stiffness * deformation.bending(vectors)).backward()
-        adam.step()
+        adam.step(FIT_RATE * (1 - iteration / FIT_ITERATIONS))
         meter.step("Fitting the deformation to the displacements found.")
     return deformation

@@ -57,11 +57,15 @@ def _between(line, p, step, share):
 
 
 @jit
-def _read_range(volume, shape, points, lo, hi, bounded, outside, values):
+def _read_range(volume, shape, points, matrix, lo, hi, bounded, outside, values):
     depth, height, width = shape
+    r, s, t = matrix[0], matrix[1], matrix[2]
     row, plane, step = u64(width if height > 1 else 0), u64(width * height if depth > 1 else 0), u64(width > 1)
     for n in range(lo, hi):
-        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        px, py, pz = points[n, 0], points[n, 1], points[n, 2]
+        x = r[0] * px + r[1] * py + r[2] * pz + r[3]
+        y = s[0] * px + s[1] * py + s[2] * pz + s[3]
+        z = t[0] * px + t[1] * py + t[2] * pz + t[3]
         if bounded and not (_within(x, width) and _within(y, height) and _within(z, depth)):
             for channel in range(len(values)):
                 values[channel, n] = outside
@@ -130,10 +134,11 @@ def _least_range(field, shape, axes, volume, lo, hi, least):
                 least[at] = smallest
 
 
-def read(volume: Tensor, points: Tensor, outside: float | None) -> Tensor:
+def read(volume: Tensor, points: Tensor, matrix: Tensor, outside: float | None) -> Tensor:
     """See `DiffRegLib.ops.fields.read`."""
     values, shape = torch.empty(len(volume), len(points)), tuple(volume.shape[1:])
-    arrays = volume.detach().contiguous().flatten(1).numpy(), shape, points.detach().contiguous().numpy()
+    places = points.detach().contiguous().numpy(), matrix.contiguous().numpy()
+    arrays = volume.detach().contiguous().flatten(1).numpy(), shape, *places
     ends = outside is not None, f32(outside or 0), values.numpy()
     in_parallel(lambda s: _read_range(*arrays, *s, *ends), spans(len(points), FEWEST))
     return values
