@@ -172,7 +172,7 @@ def test_unreadable_files_are_refused_with_their_name(tmp_path, name, content, c
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(RegistrationError, match=complaint) as error:
-        read_points(path)
+        read_points(path).cloud().check(str(path))
     assert name in str(error.value) and "\n" not in str(error.value)
 
 
