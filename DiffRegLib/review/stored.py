@@ -63,7 +63,7 @@ def write_pose_review(review: PoseReview, folder: Path) -> None:
         "findings": [{"kind": "pose", "light": review.light, "sentence": f"{_capital(reason)}."}] if reason else [],
         "xrays": shown,
     }
-    (folder / FACTS).write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(finite(found), indent=1) + "\n", encoding="utf-8")
 
 
 def _capital(sentence: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")  # as in a worker: read when torch first multiplies
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
