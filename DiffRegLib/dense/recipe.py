@@ -23,6 +23,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.ops.axes import filter_axes
+from DiffRegLib.ops.device import release_freed
 from DiffRegLib.transforms import Affine, Transform
 
 
@@ -94,6 +95,7 @@ def align(
             level = dataclasses.replace(level, feature=feature)
         if level.part == "affine" and not isinstance(start, Affine):
             continue
+        release_freed()
         contrast = Contrast(*sides, level.spacing, level.feature)
         watch = functools.partial(observe, level, number)
         if level.part == "affine":

@@ -18,7 +18,7 @@ from DiffRegLib.dense.support import OUTSIDE, driven, reach
 from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Progress, Registration, Support
 from DiffRegLib.methods.watching import Watch
-from DiffRegLib.ops.device import choose_device, peak_memory_mb
+from DiffRegLib.ops.device import choose_device, peak_memory_mb, release_freed
 
 OPTIONS = DenseOptions(affine=False, coarsest=4)
 """The affine and the largest motions are known."""
@@ -49,6 +49,7 @@ def finished(
         start = registration.transform.to(on)
         found = align(fixed.to(on), moving.to(on), options, start, landmarks=pairs, observe=watch)
         watch.sampling()
+        release_freed()
         transform, inverse, residual = transforms(found, fixed, voxel)
         transform, inverse = transform.to("cpu"), inverse.to("cpu")
         support = Support(driven(fixed, moving, transform, (None, None), voxel), reach(voxel), OUTSIDE)
