@@ -146,10 +146,10 @@ def threads():
 
 
 def test_two_threads_give_the_pose_of_one(trunk, threads):
-    poses = []
+    poses, taken = [], film(trunk, near())
     for count in (1, 2):
         threads(count)
-        poses.append(register(trunk, [film(trunk, near())], dataclasses.replace(FOREIGN, starts=50)).pose.matrix)
+        poses.append(register(trunk, [taken], dataclasses.replace(FOREIGN, starts=50)).pose.matrix)
     assert torch.equal(*poses)
 
 
