@@ -13,6 +13,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods import method, methods
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import given as given_options
+from DiffRegLib.training.ranks import first_process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +41,12 @@ def run(given: argparse.Namespace) -> int:
     training = method(given.method).train
     inputs = given_inputs(given, training.inputs)
     options = {group: given_options(cls, given) for group, cls in training.options.items()}
-    target = Path(os.path.abspath(given.out))
-    if not given.resume and os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+    target, first = Path(os.path.abspath(given.out)), first_process()
+    if first and not given.resume and os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise RegistrationError(f"{target} exists: choose another name, or go on from its checkpoint with --resume.")
+    if not first:  # started by the first one, or beside it on another machine: it writes and tells
+        training.load()(inputs, options, target, given.resume, lambda *_, **__: None)
+        return 0
     from DiffRegLib.cli.show import progress_display
     from DiffRegLib.cli.training_folder import CANCELED, training_folder
     from DiffRegLib.jobs import Event

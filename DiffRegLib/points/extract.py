@@ -17,6 +17,7 @@ from DiffRegLib.points.polydata import vertices
 from DiffRegLib.points.surfaces import cloud_from_surface
 from DiffRegLib.points.thick import cloud_from_lungs, is_thick
 from DiffRegLib.points.vessels import cloud_from_vessels
+from DiffRegLib.points.voxels import cloud_from_voxels
 
 SHARE_OF_AIR = 0.005
 
@@ -62,6 +63,10 @@ def _of_image(image: Image, options: CloudOptions, mask: Image | None, seed: int
     feature = options.feature if options.feature != "auto" else _feature_of(image, labels, name)
     if feature == "points":
         raise RegistrationError(f"{name} is an image and holds no points: choose vessels, labels or surface.")
+    if feature == "voxels":
+        if labels:
+            raise RegistrationError(f"{name} is a label map, whose values are names: choose labels or surface.")
+        return cloud_from_voxels(image, options.points, mask, name)
     if feature == "vessels":
         if labels:
             raise RegistrationError(f"{name} is a label map, which has no vessels to find: choose labels or surface.")

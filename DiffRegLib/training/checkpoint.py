@@ -23,7 +23,7 @@ TRACE = "trace.csv"
 class State:
     """Steps so far with their losses, and the best validation with the weights that reached it.
 
-    waited: checkpoints since the best one.
+    waited: checkpoints since the best one. seconds: that the training took, over all its pieces.
     """
 
     names: tuple[str, ...] = ()
@@ -31,6 +31,7 @@ class State:
     best: float | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     waited: int = 0
+    seconds: float = 0.0
     optimizer: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -41,7 +42,9 @@ class State:
         parts = {part: stored.part(part) for part in ("weights", "best", "optimizer")}
         learner.load_state_dict(parts["weights"])
         content, rows = stored.content, stored.tensors["trace"].tolist()
-        return cls(tuple(content["names"]), rows, content["best"], parts["best"], content["waited"], parts["optimizer"])
+        waited, seconds = content["waited"], content.get("seconds", 0.0)
+        names = tuple(content["names"])
+        return cls(names, rows, content["best"], parts["best"], waited, seconds, parts["optimizer"])
 
     @property
     def steps(self) -> int:
@@ -93,7 +96,8 @@ def write_checkpoint(folder: Path, state: State, learner: Learner, optimizer: to
     parts = {"weights": learner.state_dict(), "best": state.best_weights, "optimizer": optimizer_tensors(optimizer)}
     tensors = {f"{part}.{name}": t for part, found in parts.items() for name, t in found.items()}
     tensors["trace"] = torch.tensor(state.rows, dtype=torch.float64)
-    content = {"names": state.names, "best": state.best, "waited": state.waited, "identity": learner.identity()}
+    content = {name: getattr(state, name) for name in ("names", "best", "waited", "seconds")}
+    content["identity"] = learner.identity()
     write_tensors(folder / CHECKPOINT, tensors, content, FORM)
     lines = [",".join(("iteration", *state.names))]
     lines += [",".join((str(n), *(f"{value:.9g}" for value in row))) for n, row in enumerate(state.rows, 1)]

@@ -6,7 +6,6 @@ known by its number alone.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from DiffRegLib.ops.device import choose_device
 from DiffRegLib.training.options import RunOptions
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, SLURM and Fabric itself
-
-
-def first_process() -> bool:
-    """Whether this process is the one of a training that writes and tells; known before Fabric has started."""
-    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def start_fabric(options: RunOptions, folder: Path) -> Any:

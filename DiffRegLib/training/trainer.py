@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,7 @@ class _Run:
         self.state = State.of(learner, read_checkpoint(folder, learner.identity()) if resume else None)
         self.fabric = start_fabric(options, folder)
         self.first = self.fabric.global_rank == 0
+        self._begin = time.monotonic() - self.state.seconds
         self.module, self.optimizer = self.fabric.setup(learner, learner.optimizer())
         self.state.restore(self.optimizer)
 
@@ -102,6 +106,7 @@ class _Run:
             self.state.compare(loss, self.learner)
             if self.fabric.loggers:
                 self.fabric.log_dict({"validation": loss}, self.state.steps)
+        self.state.seconds = time.monotonic() - self._begin
         if self.first:
             write_checkpoint(self.folder, self.state, self.learner, self.optimizer)
         self.fabric.barrier()
@@ -111,8 +116,16 @@ class _Run:
         means = self.state.means(RECENT)
         if self.first:
             self.state.take_best(self.learner)
-            run = {"steps": self.state.steps, "last_losses": means, "identity": self.learner.identity()}
+            run = {"hours": round(self.state.seconds / 3600, 2), "machine": machine(self.fabric.device)}
+            run |= {"steps": self.state.steps, "last_losses": means, "identity": self.learner.identity()}
             best = {} if self.state.best is None else {"validation": self.state.best}
             self.learner.write(self.folder / NETWORK, {**facts, **run, **best})
         self.fabric.barrier()
         return means
+
+
+def machine(device: torch.device) -> str:
+    """What computes, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores, {platform.machine()}"
