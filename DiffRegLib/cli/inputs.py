@@ -22,7 +22,8 @@ def add_inputs(parser: argparse.ArgumentParser, inputs: Sequence[Input]) -> None
         if entry.group not in groups:
             groups[entry.group] = parser.add_argument_group(entry.group)
         several = {"action": "append", "default": []} if entry.many else {}
-        groups[entry.group].add_argument(flag(entry.role), metavar="FILE", help=entry.help, **several)
+        metavar = "NAME|FILE" if entry.kinds == ("weights",) else "FILE"
+        groups[entry.group].add_argument(flag(entry.role), metavar=metavar, help=entry.help, **several)
 
 
 def given_inputs(given: argparse.Namespace, inputs: Sequence[Input]) -> dict[str, str]:

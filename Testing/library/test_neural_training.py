@@ -100,6 +100,14 @@ def test_gradients_that_were_added_by_hand_reach_the_trainer():
     torch.testing.assert_close(gradient([0, 1]), gradient([0]) + gradient([1]))  # each counts for its share of two
 
 
+def test_one_image_learns_from_its_own_motion():
+    options = dataclasses.replace(SMALL, batch=1, moved=1.0, motion=4.0, smoothness=(10.0, 20.0))
+    learner = FieldLearner(triangles_and_circles(1, size=32), options)
+    fixed, moving = learner._pair(learner.draws(0))
+    assert torch.equal(moving.data, learner.images[0].data) and not torch.equal(fixed.data, moving.data)
+    assert learner([0])["loss"].isfinite()
+
+
 def test_the_encoder_sees_any_shape_of_box():
     lattice = Geometry((10, 40, 80), torch.eye(4, dtype=torch.float64))
     grid = seen_grid(lattice, 32)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from DiffRegLib.dense.random_motion import moved_image
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.neural.encoder import seen
@@ -38,8 +39,10 @@ class FieldLearner(Learner):
 
     def __init__(self, images: Sequence[Image], options: NeuralTrainingOptions) -> None:
         validate(options)
-        if len(images) < 2:
-            raise RegistrationError("Training takes at least two images: name more.")
+        if len(images) < (2 if options.moved < 1 else 1):
+            raise RegistrationError(
+                "Training takes at least two images: name more, or let {moved} be 1.", option="moved"
+            )
         if len({image.shape[0] == 1 for image in images}) != 1:
             raise RegistrationError("Some images have one slice and others more: train on images of one kind.")
         if options.pairs == "listed" and len(images) % 2:
@@ -91,6 +94,10 @@ class FieldLearner(Learner):
         return total - total.detach()
 
     def _pair(self, draws: torch.Generator) -> tuple[Image, Image]:
+        o = self.options
+        if o.moved and float(torch.rand((), generator=draws)) < o.moved:
+            image = self.images[int(torch.randint(len(self.images), (), generator=draws))]
+            return moved_image(image, o.motion, o.smoothness, draws), image
         if self.options.pairs == "listed":
             first = 2 * int(torch.randint(len(self.images) // 2, (), generator=draws))
             return self.images[first], self.images[first + 1]

@@ -15,6 +15,13 @@ class NeuralTrainingOptions:
     pairs: Literal["all", "listed"] = option(
         "all", "all ordered pairs of images are learned, or the first with the second, the third with the fourth ..."
     )
+    moved: float = option(
+        0.0, "share of the pairs that are one image and itself after a random smooth motion", low=0.0, high=1.0
+    )
+    motion: float = option(12.0, "standard deviation of that motion along each axis, times 0 to 1", "mm", 0.0, 100.0)
+    smoothness: tuple[float, ...] = option(
+        (20.0, 60.0), "least and greatest standard deviation of its Gaussian", "mm", 1.0, 500.0
+    )
     iterations: int = option(2000, "number of steps", low=1, high=10**8, advanced=False)
     batch: int = option(4, "pairs a step", low=1, high=1024, advanced=False)
     similarity: Literal["ncc", "mixed", "mind", "lncc"] = option(

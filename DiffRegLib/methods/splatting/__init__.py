@@ -36,7 +36,7 @@ METHOD = Method(
         summary="train the network that leads clouds to each other, on pairs and on clouds that are moved at random",
         inputs=(
             Input("scan", KINDS, f"moved at random, as random vessel trees are: {WHAT}", False, many=True),
-            Input("pairs", ("table",), PAIRS, False),
+            Input("manifest", ("table",), PAIRS, False),
         ),
         options={
             "training": SplattingTrainingOptions,

@@ -10,17 +10,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from DiffRegLib.dense.flow import flow
-from DiffRegLib.geometry import Geometry
+from DiffRegLib.dense.random_motion import flowed
 from DiffRegLib.methods.splatting.initialize import initial_affine
 from DiffRegLib.methods.splatting.network_options import SplattingTrainingOptions
-from DiffRegLib.ops.axes import filter_axes, gaussian
 from DiffRegLib.phantom.anatomy import Anatomy
 from DiffRegLib.points import PointCloud
 from DiffRegLib.points.sampling import farthest_points
 from DiffRegLib.transforms.se3 import rotation_exp
 
-NODES = 10.0  # mm between the nodes of a random velocity
 PITCH = 2.0  # mm between the points along a vessel
 
 
@@ -88,18 +85,7 @@ class MovedClouds:
         o, center = self.options, points.mean(0)
         turn = rotation_exp(math.radians(o.turn) * torch.randn(3, generator=draws))
         stretch = (o.stretch * torch.randn(3, generator=draws)).exp()
-        return (flowed(points, o, draws) - center) * stretch @ turn.T + center
-
-
-def flowed(points: Tensor, options: SplattingTrainingOptions, draws: torch.Generator) -> Tensor:
-    """(N, 3) RAS mm points after unit time in a random smooth velocity."""
-    lattice = Geometry.around(points, NODES, margin=2 * NODES)
-    low, high = (math.log(s) for s in (min(options.smoothness), max(options.smoothness)))
-    width = math.exp(low + (high - low) * float(torch.rand((), generator=draws))) / NODES
-    noise = torch.randn(3, *lattice.shape, generator=draws)
-    velocity = filter_axes(noise, [gaussian(n, width, noise) for n in lattice.shape])
-    size = options.motion * float(torch.rand((), generator=draws))
-    return flow(velocity * (size / velocity.std()), lattice, points)
+        return (flowed(points, o.motion, o.smoothness, draws) - center) * stretch @ turn.T + center
 
 
 @lru_cache(maxsize=256)

@@ -41,7 +41,7 @@ def run(
         for group, cls in (("network", NetworkOptions), ("training", SplattingTrainingOptions))
     )
     clouds = from_dict(CloudOptions, dict(options["clouds"]))
-    listed = read_manifest(inputs["pairs"], KINDS) if "pairs" in inputs else []
+    listed = read_manifest(inputs["manifest"], KINDS) if "manifest" in inputs else []
     paths = [path for role, path in inputs.items() if role.startswith("scan")]
     source = _Source(paths, listed, clouds, shape, training, Part(progress, 0.0, PREPARED))
     learner = SplatLearner(source.pair, {"clouds": source.digest()}, shape, training, source.validated)

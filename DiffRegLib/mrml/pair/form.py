@@ -15,6 +15,7 @@ from DiffRegLib.mrml.pair import displays, measures, words
 from DiffRegLib.mrml.pair.parameters import node_inputs, node_types, path_inputs, preset_options
 from DiffRegLib.mrml.panel.node_selectors import add_path, add_selector
 from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
+from DiffRegLib.mrml.panel.weights_selector import add_weights
 
 SWITCHES = ("displayComboBox", "opacitySlider", "gridCheckBox", "flickerButton", "reviewButton")
 
@@ -44,8 +45,10 @@ class PairForm:
             text = help.get(given.role, words.help_of(given))
             self._keep(add_selector(form, given.role, name, text, node_types(given), empty))
         for given in path_inputs(method):
-            text = help.get(given.role, words.help_of(given))
-            self._keep(add_path(box.layout(), given.role, words.title(given.role), text))
+            row = (box.layout(), given.role, words.title(given.role), help.get(given.role, words.help_of(given)))
+            weights = given.kinds == ("weights",)
+            for widget in add_weights(*row, method.name) if weights else [add_path(*row)]:
+                self._keep(widget)
         box.collapsed = True
         box.setVisible(any(not given.required for given in (*node_inputs(method), *path_inputs(method))))
 
