@@ -31,8 +31,8 @@ class NeuralOptions:
     )
     blurs: tuple[float, ...] = option((6.0, 3.0, 1.0), "blur of the images, level by level", "mm", 0.0, 100.0)
     spacings: tuple[float, ...] = option((6.0, 4.0, 2.0), "smallest voxel of each level", "mm", 0.1, 100.0)
-    iterations: tuple[int, ...] = option((100, 100, 200), "steps of each level", "", 0, 100_000)
-    samples: tuple[int, ...] = option((2048, 2048, 2048), "points that each step compares, each way", "", 16, 1_000_000)
+    iterations: tuple[int, ...] = option((150, 150, 400), "steps of each level", "", 0, 100_000)
+    samples: tuple[int, ...] = option((2048, 4096, 4096), "points that each step compares, each way", "", 16, 1_000_000)
     regularized: int = option(128, "points at which the regularization is taken", low=10, high=10_000)
     learning_rate: float = option(2e-3, "step of Adam at the start", low=1e-6, high=1.0)
     last_rate: float = option(0.2, "share of the learning rate that is left at the end", low=1e-4, high=1.0)
@@ -55,8 +55,8 @@ class NeuralOptions:
 
 PRESETS: dict[str, NeuralOptions] = {
     "balanced": NeuralOptions(),
-    "fast": dataclasses.replace(NeuralOptions(), iterations=(80, 70, 70)),
-    "best": dataclasses.replace(NeuralOptions(), iterations=(150, 150, 400), samples=(2048, 4096, 4096)),
+    "fast": dataclasses.replace(NeuralOptions(), iterations=(100, 100, 200), samples=(2048, 2048, 2048)),
+    "best": dataclasses.replace(NeuralOptions(), iterations=(150, 150, 900)),
     "finish": dataclasses.replace(
         NeuralOptions(),
         blurs=(2.0, 1.0),
