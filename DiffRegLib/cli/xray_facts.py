@@ -48,6 +48,7 @@ def xray_facts(path: str) -> Facts:
         ("pixels", f"{columns} x {rows}"),
         *_geometry(tags),
         ("angles", _angles(run.tags)),
+        *_table(run.tags, path),
         ("orientation", _orientation(tags)),
         ("grey scale", _grey_scale(tags, run.inverted)),
         ("range", f"{run.values.min():.6g} to {run.values.max():.6g}, as stored"),
@@ -82,6 +83,22 @@ def _angles(frames: tuple[Mapping[str, str], ...]) -> str:
         return "not stated"
     words = [f"primary {first or '?'}, secondary {second or '?'} degrees" for first, second in ends]
     return words[0] if ends[0] == ends[1] else f"{words[0]} to {words[1]}"
+
+
+def _table(frames: tuple[Mapping[str, str], ...], path: str) -> Facts:
+    """How far the table carried the patient in a run, where the file says something of it."""
+    from DiffRegLib.camera import table_moves
+    from DiffRegLib.errors import RegistrationError
+
+    try:
+        move = table_moves((frames[0], frames[-1]), (path, path))[1]
+    except RegistrationError as error:
+        return [("table", error.worded(option=lambda name: f"--{name}").removeprefix(f"{path} "))]
+    if not move.any():
+        return []
+    return [
+        ("table", "carried the patient by " + ", ".join(f"{a} {v:g}" for a, v in zip("RAS", move.tolist())) + " mm")
+    ]
 
 
 def _orientation(tags: Mapping[str, str]) -> str:

@@ -284,5 +284,8 @@ def test_info_says_of_an_x_ray_what_a_camera_needs_and_lacks(tmp_path):
     text = diffreg("info", path)
     for word in ("X-ray", "128 x 128", "1000", "600", "primary 10", "L\\F", "2 x 2 mm"):
         assert word in text
+    assert "table" not in text
+    carried = {"TableMotion": "DYNAMIC", "TableLateralIncrement": [0, -30, 5]}
+    assert "carried the patient by R 0, A 0, S 5 mm" in diffreg("info", write_dicom(tmp_path / "z.dcm", RUN, **carried))
     lacking = write_dicom(tmp_path / "y.dcm", LINEAR, DistanceSourceToDetector=1000)
     assert "PositionerPrimaryAngle" in diffreg("info", lacking)

@@ -76,7 +76,7 @@ def flags() -> dict[str, set[str]]:
     return found
 
 
-def test_every_command_of_the_readme_does_what_it_says(tmp_path, monkeypatch):
+def test_every_command_of_the_readme_does_what_it_says(tmp_path, monkeypatch, in_process):
     monkeypatch.chdir(tmp_path)
     listed = commands("README.md")
     assert {words[0] for words in listed} >= {"phantom", "warp", "info", "evaluate", "review", "mend", *SMALL}
