@@ -18,7 +18,7 @@ from DiffRegLib.errors import RegistrationError
 INDEX = "weights.json"
 OWN = "DIFFREG_WEIGHTS"  # the variable that names folders of one's own, before those of the program
 SHIPPED = Path(__file__).resolve().parents[2] / "Resources" / "weights"
-CACHE = Path.home() / ".cache" / "diffreg" / "weights"
+CACHE = Path(os.path.expanduser("~"), ".cache", "diffreg", "weights")  # Path.home() raises where there is none
 CHUNK = 1 << 20
 SECONDS = 30  # without an answer
 
