@@ -52,22 +52,28 @@ def descend(
     voxel: float,
     observe: Callable[[Step], None],
 ) -> State:
-    """Steps until they are short; one after which the energy has grown is halved. voxel: of the level, mm."""
-    step, part, least = None, 1.0, float("inf")
+    """Steps until one was short; one after which the energy has grown is halved. voxel: of the level, mm.
+
+    At most `iterations` states are looked at. The last one whose energy has not grown is returned: where no part of a
+    step lowers it, the level ends.
+    """
+    step, part, least, short = None, 1.0, float("inf"), False
     for iteration in range(iterations):
         trial = state if step is None else problem.moved(state, step, part)
         similarity, regularization, normal = problem.linearized(trial)
         energy = similarity + regularization
-        if energy > least + THRESHOLDS.slack * abs(least) and part > THRESHOLDS.smallest_part:
+        if energy > least + THRESHOLDS.slack * abs(least):
+            if part <= THRESHOLDS.smallest_part:
+                break
             part /= 2
             continue
-        state, least = trial, energy
-        step, length = problem.solved(state, normal)
-        part = 1.0
-        observe(Step(iteration, similarity, regularization, length))
-        if length < THRESHOLDS.shortest * voxel:
+        state, least, part = trial, energy, 1.0
+        if short:
             break
-    return state if step is None else problem.moved(state, step, part)
+        step, length = problem.solved(state, normal)
+        observe(Step(iteration, similarity, regularization, length))
+        short = length < THRESHOLDS.shortest * voxel
+    return state
 
 
 class AffineProblem:

@@ -32,7 +32,7 @@ class DenseOptions:
     affine_iterations: int = option(15, "most steps of an affine level", low=1, high=1000)
     coarse_iterations: int = option(10, "most steps of a level of self-similarity", low=1, high=1000)
     fine_iterations: int = option(8, "most steps of a level of local correlation", low=1, high=1000)
-    finest_iterations: int = option(5, "most steps of the finest level, 0 skips it", low=0, high=1000)
+    finest_iterations: int = option(6, "most steps of the finest level, 0 skips it", low=0, high=1000)
     landmark_weight: float = landmark_weight()
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")
 
