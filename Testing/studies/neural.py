@@ -9,60 +9,34 @@ the field is optimized.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from DiffRegLib.files import read_image, read_transform
+from DiffRegLib.files import read_transform
 from DiffRegLib.methods.neural import PRESETS, NeuralOptions, register
 from DiffRegLib.options import from_dict, option_fields, to_dict
 from DiffRegLib.transforms.folds import least_determinant
+from Testing.studies.pairs import BETWEEN_PATIENTS, FILES, Pair, load
 
-ROOT = Path(__file__).resolve().parents[2]
-SETS = {
-    "abdomen": ("abdomen_known_warp/fixed_ct.nii.gz", "abdomen_ct/ct.nii.gz", "abdomen_known_warp/landmarks.npz"),
-    "lung": (
-        "lung_ct_known_warp/fixed_ct.nii.gz",
-        "lung_ct_known_warp/moving_ct.nii.gz",
-        "lung_ct_known_warp/landmarks.npz",
-    ),
-    "brain": ("brain_mr/fixed_t1_2mm.nii.gz", "brain_mr/moving_t1_2mm.nii.gz", "brain_mr/landmarks.npz"),
-    "abdomen sibling": (
-        "abdomen_sibling_warp/fixed.nii.gz",
-        "abdomen_ct/ct.nii.gz",
-        "abdomen_sibling_warp/landmarks.npz",
-    ),
-    "lung sibling": (
-        "lung_sibling_warp/fixed.nii.gz",
-        "lung_ct_known_warp/moving_ct.nii.gz",
-        "lung_sibling_warp/landmarks.npz",
-    ),
-    "brain sibling": (
-        "brain_sibling_warp/fixed.nii.gz",
-        "brain_mr/moving_t1_2mm.nii.gz",
-        "brain_sibling_warp/landmarks.npz",
-    ),
-}
+SETS = tuple(name for name in FILES if name != BETWEEN_PATIENTS)
 HEAD = "| set | before | after | median | largest | folded [%] | inconsistency [mm] | CPU s | wall s |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=tuple(SETS))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--quality", choices=tuple(PRESETS), default="best")
     parser.add_argument("--initial", help="folder with SET.h5, transforms to start from")
     parser.add_argument("--set", nargs="*", default=(), help="options over the quality's, name=value[,value]")
     parser.add_argument("--every", type=int, default=0, help="print the error after so many steps")
     given = parser.parse_args()
     options = changed(PRESETS[given.quality], given.set)
-    data = Path(os.environ.get("DIFFREG_DATA", ROOT.parent / "shared" / "data"))
     print(f"{HEAD}\n|{'---|' * 9}")
     for name in given.sets:
         initial = read_transform(Path(given.initial) / f"{name}.h5") if given.initial else None
-        print(measure(name, data, options, initial, given.every), flush=True)
+        print(measure(load(name), options, initial, given.every), flush=True)
 
 
 def changed(options: NeuralOptions, assignments: list[str]) -> NeuralOptions:
@@ -76,11 +50,10 @@ def changed(options: NeuralOptions, assignments: list[str]) -> NeuralOptions:
     return from_dict(NeuralOptions, values)
 
 
-def measure(name: str, data: Path, options: NeuralOptions, initial, every: int) -> str:
+def measure(pair: Pair, options: NeuralOptions, initial, every: int) -> str:
     """Registers one pair; its line of the table."""
-    fixed, moving = (read_image(data / path) for path in SETS[name][:2])
-    arrays = np.load(data / SETS[name][2])
-    source, target = (torch.as_tensor(arrays[side]).float() for side in ("fixed", "moving"))
+    fixed, moving = pair.images
+    source, target = (points.float() for points in pair.landmarks)
     cpu, wall, steps = time.process_time(), time.perf_counter(), 0
 
     def watch(field) -> None:
@@ -91,7 +64,7 @@ def measure(name: str, data: Path, options: NeuralOptions, initial, every: int) 
                 at = field.transform()(source)
                 at = at if initial is None else initial(at)
             error = (at - target).norm(dim=1).mean()
-            print(f"    {name} {steps}: {error:.3f} mm, {time.process_time() - cpu:.1f} CPU s", flush=True)
+            print(f"    {pair.name} {steps}: {error:.3f} mm, {time.process_time() - cpu:.1f} CPU s", flush=True)
 
     result = register(fixed, moving, options, initial=initial, watch=watch)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -101,7 +74,7 @@ def measure(name: str, data: Path, options: NeuralOptions, initial, every: int) 
     row = (before, error.mean(), error.median(), error.max())
     numbers = " | ".join(f"{float(value):.2f}" for value in row)
     inconsistency = result.metrics["field_inconsistency_mm"]
-    return f"| {name} | {numbers} | {folded:.4f} | {inconsistency:.2f} | {cpu:.0f} | {wall:.0f} |"
+    return f"| {pair.name} | {numbers} | {folded:.4f} | {inconsistency:.2f} | {cpu:.0f} | {wall:.0f} |"
 
 
 if __name__ == "__main__":
