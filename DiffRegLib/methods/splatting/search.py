@@ -82,7 +82,7 @@ def _scores(
     total = torch.zeros(len(nodes), len(offsets), device=nodes.device)
     mass = torch.full((len(nodes), 1), 1e-6, device=nodes.device)
     for index, other in shared_channels(fixed, moving):
-        read = _window_reader(moving.points[other], moving.weights[other], nodes, step, reach, saturation)
+        read = _window_reader(moving.select(other), fixed.points[index], step, reach, saturation)
         for part in index.split(CHUNK):
             near = torch.exp(-(torch.cdist(nodes, fixed.points[part]) ** 2) / (2 * step.patch**2))
             near = torch.where(near > 0.04, near, 0) * fixed.weights[part]
@@ -92,18 +92,21 @@ def _scores(
     return total / mass, offsets
 
 
-def _window_reader(points: Tensor, weights: Tensor, nodes: Tensor, step: SearchPass, reach: int, saturation: float):
-    """A function that gives the (N, K) band-passed densities in the windows around (N, 3) points."""
-    grid = DensityGrid(torch.cat((points, nodes)), step.sigma, step.sigma)
-    density = grid.density(points, weights)
-    volume = saturate(density, half_density(grid, density, points, saturation))
+def _window_reader(cloud: PointCloud, around: Tensor, step: SearchPass, reach: int, saturation: float):
+    """A function that gives the (N, K) band-passed densities of a cloud in the windows around points (N, 3).
+
+    around: (M, 3), whose box holds all of these points.
+    """
+    grid = DensityGrid(torch.cat((cloud.points, around)), step.sigma, step.sigma)
+    density = grid.density(cloud.points, cloud.weights)
+    volume = saturate(density, half_density(grid, density, cloud.points, saturation))
     background = gaussian_matrices(volume.shape, BACKGROUND * grid.sigma / grid.voxel, volume)
     unit = (2 * torch.pi) ** 1.5 * (BACKGROUND * grid.sigma / grid.voxel) ** 3
     volume = volume - filter_axes(volume, background) / unit
     width = 2 * reach + 1
     padded = torch.nn.functional.pad(volume, (reach,) * 6)
     windows = padded.unfold(0, width, 1).unfold(1, width, 1).unfold(2, width, 1)
-    last = grid.geometry.size.long().to(points.device) - 1
+    last = grid.geometry.size.long().to(volume.device) - 1
 
     def read(at: Tensor) -> Tensor:
         index = torch.minimum(grid.geometry.to_voxel(at).round().long().clamp(min=0), last)
