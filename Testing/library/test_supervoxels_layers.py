@@ -62,6 +62,17 @@ def test_what_is_no_ct_is_told(change, words):
         prepare(Image(change(scan.data), scan.affine), BOX, "scan.nii.gz")
 
 
+def test_a_scan_without_a_body_is_told():
+    """Bone and a little soft tissue make a CT, but no body: ten small stones in air."""
+    scan = body_ct()
+    stones = torch.full_like(scan.data, -1000.0)
+    stones[0, 5::10, 20, 5::10] = 400.0
+    with pytest.raises(RegistrationError, match="stones.nii.gz shows no soft tissue"):
+        prepare(Image(stones, scan.affine), BOX, "stones.nii.gz")
+    with pytest.raises(RegistrationError, match="stones.nii.gz shows no body"):
+        body(Image(stones, scan.affine), "stones.nii.gz")
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_layer_has_exactly_its_classes_each_in_one_piece(seed):
     scan = halved(prepare(body_ct(), BOX))

@@ -11,7 +11,8 @@ from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.matching import compressed, neighbor_pairs
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, SupervoxelOptions
 from DiffRegLib.methods.supervoxels.pipeline import Side, by_reference, carry, register
-from DiffRegLib.methods.supervoxels.preparation import body, halved, prepare
+from DiffRegLib.methods.supervoxels.preparation import Boxed, body, boxed, halved, measured, prepare
+from DiffRegLib.methods.supervoxels.reference import align
 from DiffRegLib.transforms import Affine, DisplacementField
 from DiffRegLib.transforms.folds import least_determinant
 from Testing.library.bodies import body_ct
@@ -68,6 +69,18 @@ def test_a_smooth_motion_comes_back(scan, layers):
     assert found.support.covers(points.double()).float().mean() > 0.95
 
 
+@pytest.mark.parametrize("part", [0.25, 0.45])
+def test_a_shift_by_a_part_of_a_voxel_is_no_smaller_and_no_larger(scan, layers, part):
+    shift = part * float(scan.spacing[0]) * torch.tensor([1.0, -1.0, 1.0])
+    found = register(scan, scan, FAST, sides=_sides(scan, layers, lambda points: points + shift)).transform
+    points = scan.grid()[body(scan)][::50]
+    assert torch.allclose((found(points) - points).mean(0), shift, atol=0.1 * float(scan.spacing[0]))
+
+
+def test_a_scan_on_itself_keeps_its_supervoxels(scan, layers):
+    assert torch.equal(carry(layers, scan, scan, Affine.identity()), layers)
+
+
 def test_the_same_seed_gives_the_same_transform(scan, layers):
     sides = _sides(scan, layers, _bent)
     first, second = (register(scan, scan, FAST, sides=sides).transform.image.data for _ in range(2))
@@ -91,15 +104,26 @@ def test_a_reference_is_carried_to_both_sides():
     fixed, moving = body_ct((10.0, 0.0, 0.0)), body_ct((0.0, 40.0, 0.0))
     reference = body_ct((-200.0, 7.0, 3.0))
 
-    def shift(a: Image, b: Image) -> Affine:
-        matrix = torch.eye(4, dtype=torch.float64)
-        matrix[:3, 3] = b.center - a.center
-        return Affine(matrix)
+    def shift(a: Boxed, b: Boxed) -> Affine:
+        return Affine.translation(b.scan.center - a.scan.center)
 
     sides = by_reference((fixed, moving), reference, shift, preparation=BOX, segmentation=FEW)
     found = register(fixed, moving, FAST, sides=sides)
     point = torch.tensor([[10.0, 0.0, 0.0], [50.0, 10.0, 30.0]])
     assert torch.allclose(found.transform(point), point + torch.tensor([-10.0, 40.0, 0.0]), atol=0.5)
+
+
+def test_where_scans_end_is_no_anatomy():
+    """The same patient, of whom the second scan begins and ends elsewhere: nothing moves."""
+    whole = body_ct(shape=(60, 40, 48))
+    parts = [Image(whole.data[:, first : first + 44].contiguous(), whole.affine.clone()) for first in (4, 12)]
+    for part, first in zip(parts, (4, 12)):
+        part.affine[:3, 3] = whole.to_world(torch.tensor([0.0, 0.0, float(first)]))
+    fixed, moving = (boxed(part, BOX) for part in parts)
+    found = align(fixed, moving)
+    both = measured(parts[1], fixed.scan.geometry).data[0] * fixed.seen.data[0] > 0
+    points = fixed.scan.grid()[body(fixed.scan) & both]
+    assert (found(points) - points).norm(dim=-1).median() < 2.0  # a quarter of a voxel
 
 
 def test_contradicting_displacements_do_not_fold(scan):

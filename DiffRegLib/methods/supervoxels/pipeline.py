@@ -18,12 +18,12 @@ from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.matching import Codes, Pairs, compressed, key_points, match
 from DiffRegLib.methods.supervoxels.model import Model, predict
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, SupervoxelOptions
-from DiffRegLib.methods.supervoxels.preparation import body, halved, prepare
+from DiffRegLib.methods.supervoxels.preparation import AIR, Boxed, body, boxed, halved, measured, prepare
 from DiffRegLib.ops.device import choose_device, peak_memory_mb
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.transforms import Transform
 
-Align = Callable[[Image, Image], Transform]
+Align = Callable[[Boxed, Boxed], Transform]
 """From two scans on grids of supervoxels to a transform from the first to the second, RAS mm."""
 
 WIDTHS = (5, 3)  # mean at half resolution of the channels at each level: from far, then near the border of a supervoxel
@@ -102,7 +102,8 @@ def register(
 def by_network(scans: tuple[Image, Image], model: Model, initial: Transform | None, names: tuple[str, str]) -> tuple:
     """Both sides with the supervoxels that a network predicts; raises RegistrationError for a scan unlike its own."""
     found = []
-    for scan, name in zip(_boxed(scans, initial, model.preparation, names), names):
+    for scan, name in zip(_both(scans, initial, model.preparation, names), names):
+        scan = scan.scan
         inside = body(scan, name)
         prediction = predict(model.network, scan, inside)
         model.check(prediction.confidence, name)
@@ -121,32 +122,41 @@ def by_reference(
     names: tuple[str, str] = ("the fixed scan", "the moving scan"),
 ) -> tuple[Side, Side]:
     """Both sides with the supervoxels of a reference, carried to them by registrations; without one, of the moving."""
-    fixed, moving = _boxed(scans, initial, preparation, names)
-    source = moving if reference is None else halved(prepare(reference, preparation, "the reference"))
-    layers = divide(source, segmentation, seed, names[1] if reference is None else "the reference")
-    carried = [
-        layers if scan is source else carry(layers, source, scan, align(scan, source)) for scan in (fixed, moving)
-    ]
-    classes = segmentation.classes
-    sides = [Side(s, body(s, n), c, classes) for s, n, c in zip((fixed, moving), names, carried)]
+    fixed, moving = _both(scans, initial, preparation, names)
+    source = moving if reference is None else boxed(reference, preparation, "the reference")
+    layers = divide(source.scan, segmentation, seed, names[1] if reference is None else "the reference")
+    sides = []
+    for one, name in zip((fixed, moving), names):
+        carried = layers if one is source else carry(layers, source.scan, one.scan, align(one, source))
+        sides.append(Side(one.scan, body(one.scan, name), carried, segmentation.classes))
     return sides[0], sides[1]
 
 
-def carry(layers: Tensor, source: Image, target: Image, transform: Transform) -> Tensor:
-    """(L, D, H, W) uint8 on the grid of `target`: the classes that points have where a transform leads in `source`."""
-    carried = Image(layers.float(), source.affine).resample(target.geometry, transform, "nearest", outside=0.0)
-    return carried.data.to(torch.uint8)
+def carry(layers: Tensor, source: Image, target: Image, transform: Transform, seed: int = 0) -> Tensor:
+    """(L, D, H, W) uint8 on the grid of `target`: the classes that points have where a transform leads in `source`.
+
+    Every point is read within half a voxel of its place, at random. Read there itself, all borders would stay those of
+    the voxels of `source`: up to half a voxel off, and all to the same side where tissue is shifted as a whole.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    axes = source.affine[:3, :3].T.float()
+
+    def around(points: Tensor) -> Tensor:
+        places = transform(points)
+        return places + ((torch.rand(places.shape, generator=generator) - 0.5) @ axes).to(places)
+
+    return Image(layers, source.affine).resample(target.geometry, around, "nearest", outside=0).data
 
 
-def _boxed(
+def _both(
     scans: tuple[Image, Image], initial: Transform | None, options: PreparationOptions, names: tuple[str, str]
-) -> tuple[Image, Image]:
+) -> tuple[Boxed, Boxed]:
     """Both scans on grids of supervoxels; with an initial transform, the moving one as it lies in the fixed box."""
-    fixed = prepare(scans[0], options, names[0])
+    fixed, moving = (boxed(scan, options, name) for scan, name in zip(scans, names))
     if initial is None:
-        return halved(fixed), halved(prepare(scans[1], options, names[1]))
-    prepare(scans[1], options, names[1])
-    return halved(fixed), halved(scans[1].resample(fixed.geometry, initial, outside=-1000.0))
+        return fixed, moving
+    there = scans[1].resample(prepare(scans[0], options, names[0]), initial, outside=AIR)
+    return fixed, Boxed(halved(there), measured(scans[1], fixed.scan.geometry, initial))
 
 
 def _displaced(

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool3d
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.geometry import Geometry
+from DiffRegLib.geometry import Geometry, Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.options import PreparationOptions
+from DiffRegLib.transforms import Transform
 
 AIR = -1000.0  # HU, what lies outside of a scan
 BODY = -300.0  # HU, between fat and air
 SMALLEST = 100.0  # ml; a body is larger
+
+
+@dataclass(frozen=True, eq=False)
+class Boxed:
+    """A scan on the grid of the supervoxels, HU (1, D, H, W), and where it was measured, 1 or 0 on the same grid.
+
+    Beyond its own box a scan is air; the faces at which it ends are no anatomy.
+    """
+
+    scan: Image
+    seen: Image
+
+
+def boxed(ct: Image, options: PreparationOptions, name: str = "the scan") -> Boxed:
+    """A scan (1, D, H, W) in HU in its box, see `prepare`."""
+    scan = halved(prepare(ct, options, name))
+    return Boxed(scan, measured(ct, scan.geometry))
+
+
+def measured(ct: Lattice, grid: Geometry, transform: Transform | None = None) -> Image:
+    """(1, D, H, W) on a grid: 1 where a scan has voxels, after a transform from the grid to the scan."""
+    points = grid.grid()
+    inside = ct.contains(transform(points) if transform is not None else points)
+    return Image(inside[None].float(), grid.affine)
 
 
 def prepare(ct: Image, options: PreparationOptions = PreparationOptions(), name: str = "the scan") -> Image:  # noqa: B008

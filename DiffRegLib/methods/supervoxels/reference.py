@@ -8,16 +8,16 @@ from DiffRegLib.dense.export import transforms
 from DiffRegLib.dense.options import DenseOptions
 from DiffRegLib.dense.recipe import align as align_images
 from DiffRegLib.dense.recipe import finest_voxel
-from DiffRegLib.image import Image
+from DiffRegLib.methods.supervoxels.preparation import Boxed
 from DiffRegLib.transforms import Affine, Transform
 
 OPTIONS = DenseOptions()
 
 
 @torch.no_grad()
-def align(scan: Image, reference: Image) -> Transform:
+def align(scan: Boxed, reference: Boxed) -> Transform:
     """scan -> reference in RAS mm, image-driven, on the grids of the supervoxels; it begins box upon box."""
-    matrix = torch.eye(4, dtype=torch.float64)
-    matrix[:3, 3] = reference.center - scan.center
-    found = align_images(scan, reference, OPTIONS, Affine(matrix))
-    return transforms(found, scan, finest_voxel(scan.geometry, OPTIONS))[0]
+    fixed, moving = scan.scan, reference.scan
+    start = Affine.translation(moving.center - fixed.center)
+    found = align_images(fixed, moving, OPTIONS, start, (scan.seen, reference.seen))
+    return transforms(found, fixed, finest_voxel(fixed.geometry, OPTIONS))[0]
