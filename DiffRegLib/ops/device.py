@@ -26,6 +26,14 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies numbers of half the width itself, twice as fast."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not tell
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def peak_memory_mb(device: torch.device) -> float:
     """The largest memory held so far in MB (10^6 bytes): of the GPU that torch uses, else of this process.
 

@@ -6,14 +6,18 @@ import pytest
 import torch
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
-from DiffRegLib.methods.supervoxels.augmentation import augmented
+from DiffRegLib.methods.supervoxels.augmentation import augmented, places
 from DiffRegLib.methods.supervoxels.layers import divide
-from DiffRegLib.methods.supervoxels.model import Model, predict, read_model, write_model
+from DiffRegLib.methods.supervoxels.model import Model, means, predict, read_model, write_model
 from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, TrainingOptions
 from DiffRegLib.methods.supervoxels.preparation import halved, prepare
 from DiffRegLib.methods.supervoxels.training import Example, Trainer, train
+from DiffRegLib.methods.supervoxels.training_run import run
+from DiffRegLib.methods.supervoxels.validation import SEED, Labeled, carried_dice
+from DiffRegLib.review.metrics import dice, mean_dice
 from DiffRegLib.training.tensors import write_tensors
 from Testing.library.bodies import body_ct
 
@@ -90,6 +94,60 @@ def test_training_teaches(example):
     assert steps[-1].right > 2 / 8  # chance is 1 / 8
 
 
+def test_the_dice_of_carried_labels_is_that_of_the_motion_found():
+    """Of a network that knows nothing, all voxels have the same classes, and the labels stay where they are."""
+    scan = halved(prepare(body_ct(), BOX))
+    labels = (scan.grid()[..., 2] > float(scan.center[2])).int()[None] + 1
+    network = SupervoxelNetwork(2, 8).train()
+    with torch.no_grad():
+        network.head[-1].weight.zero_()
+    moves = TrainingOptions(affine=0.0, warp=40.0, noise=0.0)
+    known = [Labeled(scan.data, labels)]
+    place = places(scan.shape, 16.0, moves, torch.Generator().manual_seed(SEED + moves.seed))
+    moved = torch.nn.functional.grid_sample(labels[None].float(), place, "nearest", "border", align_corners=False)
+    wanted = mean_dice(dice(Image(moved[0].int(), scan.affine), Image(labels, scan.affine)))
+    assert carried_dice(network, known, 16.0, moves) == pytest.approx(wanted, abs=1e-6) and wanted < 1
+    assert network.training
+
+
+def test_labels_validate_a_training_from_files(tmp_path):
+    scan = body_ct()
+    write_image(scan, tmp_path / "body.nii.gz")
+    write_image(Image((scan.data > 100).int(), scan.affine), tmp_path / "labels.nii.gz", "uint8")
+    inputs = {"reference": str(tmp_path / "body.nii.gz"), "labels_1": str(tmp_path / "labels.nii.gz")}
+    options = {
+        "training": {**vars(SHORT), "validation": 3},
+        "preparation": vars(BOX),
+        "segmentation": vars(FEW),
+        "reference": {},
+    }
+    folder = tmp_path / "out"
+    folder.mkdir()
+    said = run(inputs, options, folder, False, lambda *a, **k: None)
+    trace = [line.split(",")[-1] for line in (folder / "trace.csv").read_text().split()]
+    assert trace[0] == "dice" and [value == "nan" for value in trace[1:]] == [True, True, False, False]
+    assert f"{float(trace[-1]):.3f}" in said
+    with pytest.raises(RegistrationError, match="2 label maps are given for 1 scans"):
+        run({**inputs, "labels_2": inputs["labels_1"]}, options, folder, False, lambda *a, **k: None)
+
+
+def test_a_training_is_not_resumed_with_another_reference(tmp_path):
+    for name, center in (("here", (0.0, 0.0, 0.0)), ("there", (90.0, 0.0, 0.0))):
+        write_image(body_ct(center), tmp_path / f"{name}.nii.gz")
+    other = body_ct()
+    write_image(Image(other.data.flip(1) * 0.9, other.affine), tmp_path / "other.nii.gz")
+    options = {"training": vars(SHORT), "preparation": vars(BOX), "segmentation": vars(FEW), "reference": {}}
+    folder = tmp_path / "out"
+    folder.mkdir()
+    run({"reference": str(tmp_path / "here.nii.gz")}, options, folder, False, lambda *a, **k: None)
+    again = {**options, "training": {}}
+    assert "nothing was run" in run(
+        {"reference": str(tmp_path / "here.nii.gz")}, again, folder, True, lambda *a, **k: None
+    )
+    with pytest.raises(RegistrationError, match="another reference"):
+        run({"reference": str(tmp_path / "other.nii.gz")}, again, folder, True, lambda *a, **k: None)
+
+
 def test_a_checkpoint_of_another_training_is_refused(example, tmp_path):
     Trainer([example], 8, BOX, SHORT).save(tmp_path)
     with pytest.raises(RegistrationError, match="learning rate"):
@@ -113,6 +171,19 @@ def test_other_files_are_no_network(tmp_path):
     for name, words in (("a", "something of another method"), ("b", "not readable"), ("c", "does not exist")):
         with pytest.raises(RegistrationError, match=words):
             read_model(tmp_path / f"{name}.safetensors")
+
+
+def test_a_network_of_another_reference_or_count_of_layers_is_told(example):
+    model = Model(SupervoxelNetwork(2, 8), BOX, {"reference": "body.nii.gz", "means": means(example.scan)})
+    model.check_reference(Image(example.scan + 3, torch.eye(4)), "body.nii.gz")
+    with pytest.raises(RegistrationError, match=r"trained for the reference body.nii.gz, which is not knee.nii.gz"):
+        model.check_reference(Image(example.scan.flip(2), torch.eye(4)), "knee.nii.gz")
+    model.check_layers(SegmentationOptions())  # nothing was asked for
+    model.check_layers(SegmentationOptions(layers=2, classes=8))
+    for asked in ({"layers": 4}, {"classes": 64}):
+        with pytest.raises(RegistrationError, match="predicts 2 layers of 8 classes") as told:
+            model.check_layers(SegmentationOptions(**asked))
+        assert set(told.value.options) == set(asked)
 
 
 def test_a_scan_unlike_the_reference_is_told(tmp_path):

@@ -44,6 +44,13 @@ METHOD = Method(
         inputs=(
             Input("reference", ("image",), f"the scan that is divided: {CT}"),
             Input("scan", ("image",), "scans of other patients, of the same part of the body", False, many=True),
+            Input(
+                "labels",
+                ("labels",),
+                "label maps of the reference and of the scans, in their order, by which the training is validated",
+                False,
+                many=True,
+            ),
         ),
         options={
             "training": TrainingOptions,

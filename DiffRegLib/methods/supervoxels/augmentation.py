@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
@@ -22,10 +24,7 @@ def augmented(
     voxels of the network's output, read where they lie before the motion.
     """
     shape = scan.shape[1:]
-    matrix = torch.eye(3, 4) + torch.randn(3, 4, generator=generator) * options.affine
-    place = affine_grid(matrix[None], [1, 1, *shape], align_corners=False)
-    if options.warp:
-        place = place + _motion(shape, spacing, options, generator)
+    place = places(shape, spacing, options, generator)
     moved = grid_sample(scan[None], place, padding_mode="border", align_corners=False)[0]
     moved = moved + options.noise * torch.randn(moved.shape, generator=generator)
     coarse = interpolate(place.movedim(-1, 1), [n // STRIDE for n in shape], mode="trilinear", align_corners=False)
@@ -33,7 +32,14 @@ def augmented(
     return moved, classes[0].long()
 
 
-def _motion(shape: tuple[int, ...], spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+def places(shape: Sequence[int], spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+    """(1, D, H, W, 3) normalized: where in a scan of (D, H, W) voxels of `spacing` mm lies what a motion brings."""
+    matrix = torch.eye(3, 4) + torch.randn(3, 4, generator=generator) * options.affine
+    place = affine_grid(matrix[None], [1, 1, *shape], align_corners=False)
+    return place + _motion(shape, spacing, options, generator) if options.warp else place
+
+
+def _motion(shape: Sequence[int], spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
     """(1, D, H, W, 3) normalized displacements: the flow of a random stationary velocity of several scales."""
     total = torch.zeros(1, 3, *shape)
     for scale in SCALES:

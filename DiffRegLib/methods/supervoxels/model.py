@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.network import STRIDE, SupervoxelNetwork
-from DiffRegLib.methods.supervoxels.options import PreparationOptions
+from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions
 from DiffRegLib.options import from_dict, to_dict
 from DiffRegLib.training.tensors import read_tensors, write_tensors
 
@@ -23,6 +23,8 @@ NETWORK = "network.safetensors"  # the weights in the folder of a training
 FORM = "a network of supervoxels, version 1"
 SLAB = 16  # slices of the output at a time
 HALO = 2  # slices around them: one for the head's neighborhoods, one for the interpolation
+PARTS = 4  # of the box along each axis, by whose mean HU a reference is known
+APART = 10.0  # HU; what resampling may change of such a mean
 UNLIKE = 0.5  # of the confidence in the training: a scan below shows something else (chance is 1 / classes)
 
 
@@ -43,6 +45,34 @@ class Model:
                 f"training {usual:.2f}): use another network, or none.",
                 path=name,
             )
+
+    def check_reference(self, reference: Image, name: str) -> None:
+        """Raises RegistrationError where a scan on the grid of the supervoxels is not the reference of the network."""
+        known = self.facts.get("means")
+        found = means(reference.data)
+        if known is not None and max(abs(a - b) for a, b in zip(known, found)) > APART:
+            raise RegistrationError(
+                f"The network was trained for the reference {self.facts.get('reference')}, which is not {name}: give "
+                "that one or none, or the network of this one.",
+                path=name,
+            )
+
+    def check_layers(self, options: SegmentationOptions) -> None:
+        """Raises RegistrationError where another count of layers or classes is asked for than the network knows."""
+        usual, network = SegmentationOptions(), self.network
+        for name, known in (("layers", network.layers), ("classes", network.classes)):
+            asked = getattr(options, name)
+            if asked not in (known, getattr(usual, name)):
+                raise RegistrationError(
+                    f"The network predicts {network.layers} layers of {network.classes} classes, but {{{name}}} asks "
+                    f"for {asked}: leave it out, or use another network.",
+                    option=name,
+                )
+
+
+def means(reference: Tensor) -> list[float]:
+    """What a reference (1, D, H, W) in HU is known by: the means of parts of its box, rounded to 1 HU."""
+    return adaptive_avg_pool3d(reference.float(), PARTS).round().flatten().tolist()
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ BACKBONE = tuple(
     )
 )
 RATES = (2, 4, 8, 16)
+KEPT = 1_000_000  # voxels of a batch up to which intermediate values are kept: some 1 KB a voxel
 PYRAMID = 128  # channels of each branch of the pyramid, and after it
 WIDTH = 32  # channels of each group of the head
 
@@ -60,17 +61,17 @@ class SupervoxelNetwork(nn.Module):
         return self.classify(self.features(scans))
 
     def features(self, scans: Tensor) -> Tensor:
-        """(B, F, D/2, H/2, W/2): what the head sees; while training, intermediate values are computed twice."""
-        fine = self._spared(self.fine, scans.clamp(-1000, 1000) / UNIT)
-        coarse = self._spared(self.pyramid, self._spared(self.coarse, fine))
+        """(B, F, D/2, H/2, W/2): what the head sees; of large scans, training computes intermediate values twice."""
+        fine = self._spared(self.fine, scans.clamp(-1000, 1000) / UNIT, scans)
+        coarse = self._spared(self.pyramid, self._spared(self.coarse, fine, scans), scans)
         return torch.cat((fine, interpolate(coarse, size=fine.shape[2:], mode="nearest")), 1)
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (B, L, K, d, h, w) of a block of the features."""
         return self.head(features).unflatten(1, (self.layers, self.classes))
 
-    def _spared(self, part: nn.Module, values: Tensor) -> Tensor:
-        if not (self.training and torch.is_grad_enabled()):
+    def _spared(self, part: nn.Module, values: Tensor, scans: Tensor) -> Tensor:
+        if not (self.training and torch.is_grad_enabled()) or scans.numel() <= KEPT:
             return part(values)
         return checkpoint(part, values, use_reentrant=False)
 

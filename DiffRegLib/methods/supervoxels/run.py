@@ -11,6 +11,7 @@ from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.supervoxels.model import read_model
 from DiffRegLib.methods.supervoxels.pipeline import Side, by_network, by_reference, register
+from DiffRegLib.methods.supervoxels.preparation import halved, prepare
 from DiffRegLib.methods.supervoxels.reference import align
 
 if TYPE_CHECKING:
@@ -49,10 +50,15 @@ def _sides(
 ) -> tuple[Side, Side]:
     """The supervoxels of both scans, by the network where there is one."""
     scans, names = tuple(inputs[side].content for side in SIDES), tuple(inputs[side].path for side in SIDES)
+    reference = inputs.get("reference")
     if "model" in inputs:
+        model = read_model(inputs["model"].path)
+        model.check_layers(options["segmentation"])
+        if reference is not None:
+            model.check_reference(halved(prepare(reference.content, model.preparation, reference.path)), reference.path)
         progress(0.05, "Predicting the supervoxels of both scans.")
-        return by_network(scans, read_model(inputs["model"].path), initial, names)
+        return by_network(scans, model, initial, names)
     progress(0.05, "Dividing the reference into supervoxels and carrying them to the scans.")
-    reference = inputs["reference"].content if "reference" in inputs else None
+    source = reference.content if reference is not None else None
     chosen = options["preparation"], options["segmentation"]
-    return by_reference(scans, reference, align, initial, *chosen, options["supervoxels"].seed, names)
+    return by_reference(scans, source, align, initial, *chosen, options["supervoxels"].seed, names)

@@ -18,7 +18,8 @@ from DiffRegLib.methods.supervoxels.augmentation import augmented
 from DiffRegLib.methods.supervoxels.model import NETWORK, Model, write_model
 from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, TrainingOptions
-from DiffRegLib.ops.device import choose_device
+from DiffRegLib.methods.supervoxels.validation import Labeled, carried_dice
+from DiffRegLib.ops.device import choose_device, has_bfloat16
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.training.tensors import (
     optimizer_tensors,
@@ -30,26 +31,41 @@ from DiffRegLib.training.tensors import (
 
 CHECKPOINT, TRACE = "checkpoint.safetensors", "trace.csv"
 FORM = "a training of supervoxels, version 1"
-MAY_CHANGE = ("iterations", "checkpoint", "device", "mixed_precision")  # that may differ when a run is resumed
+MAY_CHANGE = (
+    "iterations",
+    "checkpoint",
+    "validation",
+    "device",
+    "mixed_precision",
+)  # that may differ when a run is resumed
+COOLING = 0.2  # of the steps, the last ones, over which the learning rate falls to 0
 RECENT = 50  # steps over which the confidence of the finished network is averaged
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A scan in the box: HU (1, D, H, W) on the grid of the supervoxels, and its classes (L, D, H, W) uint8."""
+    """A scan in the box: HU (1, D, H, W) on the grid of the supervoxels, and its classes (L, D, H, W) uint8.
+
+    labels: (1, D, H, W) integers by which the training is validated, or None.
+    """
 
     scan: Tensor
     layers: Tensor
+    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One iteration: loss, share of voxels with the right class, mean largest probability."""
+    """One iteration: loss, share of voxels with the right class, mean largest probability.
+
+    dice: of the labels that the supervoxels carry after it, NaN where that was not looked at.
+    """
 
     iteration: int
     loss: float
     right: float
     confidence: float
+    dice: float = float("nan")
 
 
 class Trainer:
@@ -80,22 +96,37 @@ class Trainer:
     def _step(self, iteration: int) -> Step:
         generator = torch.Generator().manual_seed(1_000_003 * self.options.seed + iteration)
         scans, classes = self._batch(generator)
-        half = self.device.type == "cuda" and self.options.mixed_precision
-        with torch.random.fork_rng([]), torch.autocast(self.device.type, enabled=half):
+        half = self.options.mixed_precision and has_bfloat16(self.device)
+        with torch.random.fork_rng([]), torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             torch.manual_seed(iteration)  # of what is dropped out
             features = self.network.features(scans)
             logits, wanted = self._blocks(features, classes, generator)
-            loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(0, 1))
+            loss = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(0, 1))
         if not loss.isfinite():
             raise RegistrationError(f"The loss is {loss.item()} at step {iteration + 1}: use a lower learning rate.")
         self.optimizer.zero_grad()
+        self.optimizer.param_groups[0]["lr"] = self._rate(iteration)
         loss.backward()
         self.optimizer.step()
         with torch.no_grad():
             right = (logits.argmax(2) == wanted).float().mean()
             confidence = logits.float().softmax(2).amax(2).mean()
-        self.trace.append(Step(iteration + 1, loss.item(), right.item(), confidence.item()))
+        dice = self._validated(iteration + 1)
+        self.trace.append(Step(iteration + 1, loss.item(), right.item(), confidence.item(), dice))
         return self.trace[-1]
+
+    def _validated(self, iteration: int) -> float:
+        """The Dice of carried labels; NaN where it is not time for it, or no labels are known."""
+        known = [Labeled(e.scan, e.labels) for e in self.examples if e.labels is not None]
+        every, last = self.options.validation, self.options.iterations
+        if not known or self.examples[0].labels is None or (iteration % every and iteration != last):
+            return float("nan")
+        return carried_dice(self.network, known, 2 * self.preparation.spacing, self.options)
+
+    def _rate(self, iteration: int) -> float:
+        """As asked, and in the last part of the steps less and less, so that the weights come to rest."""
+        left = 1 - iteration / self.options.iterations
+        return self.options.learning_rate * min(1.0, left / COOLING)
 
     def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Scans (B, 1, D, H, W) and their classes (B, L, d, h, w) after motion."""
@@ -159,6 +190,7 @@ class Trainer:
             "steps": len(self.trace),
             "confidence": sum(step.confidence for step in last) / len(last),
             "right": sum(step.right for step in last) / len(last),
+            "dice": next((step.dice for step in reversed(self.trace) if step.dice == step.dice), None),
         }
         write_model(folder / NETWORK, Model(self.network, self.preparation, facts))
 

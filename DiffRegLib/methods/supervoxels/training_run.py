@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import read_image
+from DiffRegLib.files.opening import open_file
+from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Part, Progress
 from DiffRegLib.methods.supervoxels.deeds import read_deeds
 from DiffRegLib.methods.supervoxels.layers import divide
-from DiffRegLib.methods.supervoxels.model import NETWORK
+from DiffRegLib.methods.supervoxels.model import NETWORK, means
 from DiffRegLib.methods.supervoxels.options import (
     PreparationOptions,
     ReferenceOptions,
@@ -19,7 +23,7 @@ from DiffRegLib.methods.supervoxels.options import (
     TrainingOptions,
 )
 from DiffRegLib.methods.supervoxels.pipeline import carry
-from DiffRegLib.methods.supervoxels.preparation import halved, prepare
+from DiffRegLib.methods.supervoxels.preparation import boxed, halved, prepare
 from DiffRegLib.methods.supervoxels.reference import align
 from DiffRegLib.methods.supervoxels.training import CHECKPOINT, FORM, Example, Trainer, train
 from DiffRegLib.options import from_dict
@@ -41,6 +45,7 @@ def run(
     training = from_dict(TrainingOptions, {**stored.get("training", {}), **options["training"]})
     if resume:
         examples, preparation, classes = _kept(folder)
+        _check_same(inputs["reference"], examples[0], preparation, folder)
     else:
         preparation = from_dict(PreparationOptions, dict(options["preparation"]))
         segmentation = from_dict(SegmentationOptions, dict(options["segmentation"]))
@@ -56,16 +61,22 @@ def run(
     if done >= training.iterations and (folder / NETWORK).is_file():
         return f"{folder} has been trained for {done} steps already; nothing was run."
     names = [Path(path).name for path in scans_of(inputs)]
-    train(trainer, folder, {"reference": names[0], "scans": names[1:]}, Part(progress, PREPARED, 1.0))
+    facts = {"reference": names[0], "scans": names[1:], "means": means(examples[0].scan)}
+    train(trainer, folder, facts, Part(progress, PREPARED, 1.0))
     steps = len(trainer.trace)
     right = 100 * sum(step.right for step in trainer.trace[-50:]) / min(50, steps)
-    return f"Wrote {folder}, {right:.0f} % of the voxels right in the last of {steps} steps."
+    dice = trainer.trace[-1].dice
+    carried = f", Dice of the labels that they carry {dice:.3f}" if dice == dice else ""
+    return f"Wrote {folder}, {right:.0f} % of the voxels right in the last of {steps} steps{carried}."
 
 
 def scans_of(inputs: Mapping[str, Any]) -> list[str]:
     """The paths of the reference and of the other scans."""
-    others = [path for role, path in inputs.items() if role.startswith("scan")]
-    return [inputs["reference"], *others]
+    return [inputs["reference"], *_many(inputs, "scan")]
+
+
+def _many(inputs: Mapping[str, Any], role: str) -> list[str]:
+    return [path for name, path in inputs.items() if name.startswith(f"{role}_")]
 
 
 def _examples(
@@ -77,22 +88,42 @@ def _examples(
     progress: Progress,
 ) -> list[Example]:
     """The reference, and every scan with the supervoxels of the reference carried to it."""
-    paths = scans_of(inputs)
-    whole = prepare(read_image(paths[0]), preparation, paths[0])
-    reference = halved(whole)
+    paths, maps = scans_of(inputs), _many(inputs, "labels")
+    if maps and len(maps) != len(paths):
+        raise RegistrationError(
+            f"{len(maps)} label maps are given for {len(paths)} scans: give one of each, the reference first."
+        )
+    scan = read_image(paths[0])
+    whole, known = prepare(scan, preparation, paths[0]), boxed(scan, preparation, paths[0])
+    reference = known.scan
     progress(0.0, "Dividing the reference into supervoxels.")
     layers = divide(reference, segmentation, seed, paths[0])
-    examples = [Example(reference.data, layers)]
+    examples = [Example(reference.data, layers, _labels(maps, 0, reference))]
     for number, path in enumerate(paths[1:], 1):
         progress(number / len(paths), f"Registering {Path(path).name} with the reference.")
-        boxed = prepare(read_image(path), preparation, path)
-        scan = halved(boxed)
+        scan = read_image(path)
+        other = boxed(scan, preparation, path)
         if deeds:
-            transform = read_deeds(Path(deeds) / stem(path), boxed, whole)
+            transform = read_deeds(Path(deeds) / stem(path), prepare(scan, preparation, path), whole)
         else:
-            transform = align(scan, reference)
-        examples.append(Example(scan.data, carry(layers, reference, scan, transform)))
+            transform = align(other, known)
+        carried = carry(layers, reference, other.scan, transform)
+        examples.append(Example(other.scan.data, carried, _labels(maps, number, other.scan)))
     return examples
+
+
+def _labels(maps: list[str], number: int, scan: Image) -> Tensor | None:
+    """(1, D, H, W) integers on the grid of a scan, of its label map where there are any."""
+    if not maps:
+        return None
+    return open_file(maps[number], labels=True).content.resample(scan, mode="nearest").data
+
+
+def _check_same(path: str, example: Example, preparation: PreparationOptions, folder: Path) -> None:
+    """Raises RegistrationError where the scan of a path is not the reference of a training in a folder."""
+    scan = halved(prepare(read_image(path), preparation, path)).data
+    if means(scan) != means(example.scan):
+        raise RegistrationError(f"{folder} was trained for another reference: name that to resume.", path=path)
 
 
 def stem(path: str) -> str:
@@ -104,6 +135,7 @@ def _keep(folder: Path, examples: list[Example], preparation: PreparationOptions
     """The examples as a file of the training, so that going on registers nothing again."""
     tensors = {f"scan.{n}": e.scan for n, e in enumerate(examples)}
     tensors |= {f"layers.{n}": e.layers for n, e in enumerate(examples)}
+    tensors |= {f"labels.{n}": e.labels for n, e in enumerate(examples) if e.labels is not None}
     write_tensors(folder / CARRIED, tensors, {"preparation": vars(preparation), "classes": classes}, CARRIED_FORM)
 
 
@@ -112,5 +144,5 @@ def _kept(folder: Path) -> tuple[list[Example], PreparationOptions, int]:
     count = sum(name.startswith("scan.") for name in tensors)
     if not count:
         raise RegistrationError(f"{folder} holds no scans of a training: train without resuming.", path=folder)
-    examples = [Example(tensors[f"scan.{n}"], tensors[f"layers.{n}"]) for n in range(count)]
+    examples = [Example(*(tensors.get(f"{part}.{n}") for part in ("scan", "layers", "labels"))) for n in range(count)]
     return examples, from_dict(PreparationOptions, content["preparation"]), int(content["classes"])
