@@ -119,6 +119,12 @@ class Camera:
         """The camera after a rigid motion (4,4) of the world, RAS mm."""
         return replace(self, pose=motion.double() @ self.pose.double())
 
+    def aimed(self, point: Float[Tensor, 3]) -> Camera:
+        """The camera with its detector shifted in its plane, so that a point (3,), RAS mm, appears in the middle."""
+        column, row = self.project(point.double()[None])[0][0].tolist()
+        away = ((self.size[1] - 1) / 2 - column, (self.size[0] - 1) / 2 - row)
+        return replace(self, principal=(self.center[0] + away[0], self.center[1] + away[1]))
+
     def resized(self, factor: float) -> Camera:
         """The same detector with pixels `factor` times as wide: what average pooling by `factor` gives.
 

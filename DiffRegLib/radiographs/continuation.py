@@ -24,7 +24,7 @@ CUT = 0.5  # of the largest section parallel to a face; where less of the face i
 DENSEST = 1.5 * WATER  # 1/mm; bone, but no implant, goes on beyond a face
 SMOOTH = 30.0  # mm; width of the mean at a face: nothing is left of repeated ribs, of the body its outline
 COARSE = 10.0  # mm; voxels of what lies beyond, of which only the amount matters
-FAR, FAINT = 2.0, 0.1  # times the reach, to which it is followed, and times the attenuation with which it is
+FAR, FAINT = 4.0, 0.1  # times the reach, to which it is followed, and times the attenuation with which it is
 REACH = 50.0  # mm beyond a face; further out a ray that matters has left the body, or is hardly known
 
 Cut = tuple[tuple[bool, bool], ...]

@@ -1,15 +1,18 @@
 """X-rays that show more than the CT: its cut ends, another orientation, half of the field, a start that is right."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.methods.projective.crowd import Crowd, evidence
 from DiffRegLib.methods.projective.result import Standing, Uncertainty
 from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.shifts import Shifts
 from DiffRegLib.methods.projective.verdict import judge
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.radiographs.continuation import continued, cut_faces, without_padding
@@ -82,6 +85,14 @@ def test_a_ray_is_known_as_far_as_the_ct_made_its_attenuation(trunk):
     assert known[16, 0] > 0.9  # beside the body, where nothing was cut
 
 
+def test_a_pose_that_sees_less_of_the_ct_knows_less_of_the_field(trunk):
+    scene = Scene(attenuation(short(trunk, 14)), views_of([film(trunk, near())]), FOREIGN)
+    crowd = Crowd(scene.level(32, True), scene.center, 2.5, 2.0)
+    beside = rigid([0.0, 0.0, 0.0], [0.0, 0.0, 110.0], CENTER)
+    known = crowd.agreement(torch.stack([near().matrix, beside.matrix])).known[:, 0]
+    assert known[1] < 0.7 * known[0] and known[0] < 0.7
+
+
 def test_a_crowd_climbs_as_each_would_alone(trunk):
     scene = Scene(attenuation(trunk), views_of([film(trunk, near())]), FOREIGN)
     crowd = Crowd(scene.level(32, True), scene.center, 4.0, 2.0)
@@ -132,9 +143,9 @@ def test_a_verdict_compares_with_the_rivals_and_says_what_to_do(change, verdict,
 
 
 def test_a_result_never_scores_below_its_start(trunk):
-    found = register(trunk, [film(trunk, near())], FOREIGN, initial=near())
-    assert found.standing.evidence >= 0.98 * found.standing.start
-    assert distance(trunk, found.pose, near()) < 5
+    found = register(short(trunk, 6), [film(trunk, near())], FOREIGN, initial=near())
+    assert found.standing.evidence >= found.standing.start
+    assert distance(trunk, found.pose, near()) < 2
 
 
 @pytest.fixture
@@ -159,6 +170,29 @@ def test_the_polarity_that_is_stated_speaks_of_the_file(trunk):
     found = register(trunk, [inverted], dataclasses.replace(FOREIGN, polarity="negative", search=False), near())
     assert found.polarity == "negative" and distance(trunk, found.pose, near()) < 2
     assert isinstance(found.pose, Affine)
+
+
+@pytest.mark.parametrize("degrees", [-25.0, 20.0])
+def test_placing_finds_a_shift_along_the_detector_and_a_turn_within_it(trunk, degrees):
+    scene = Scene(attenuation(trunk), views_of([film(trunk, near())]), FOREIGN)
+    level = scene.level(32)
+    camera = level.views[0].camera.pose
+    spun = rigid([0.0, 0.0, degrees], [0.0, 0.0, 0.0], torch.zeros(3, dtype=torch.float64)).matrix
+    away = rigid([0.0, 0.0, 0.0], [15.0, 0.0, -20.0], CENTER).matrix @ camera @ spun @ torch.linalg.inv(camera)
+    start = away @ near().matrix
+    places = Shifts(level, 0, 100.0, [math.radians(10.0 * k) for k in range(-4, 5)]).placed(start[None])
+    off = min(distance(trunk, Affine(place), near()) for place in places)
+    assert off < 12 < 25 < distance(trunk, Affine(start), near())  # turns of 10 degrees, pixels of 6 mm
+
+
+def test_a_ct_that_is_too_small_in_the_beam_is_told_before_the_search(trunk):
+    affine = trunk.affine.clone()
+    affine[:3, :3] *= 0.05  # as if its voxels were in cm
+    affine[:3, 3] = CENTER - affine[:3, :3] @ torch.tensor([23.5, 23.5, 23.5], dtype=torch.float64)
+    told = []
+    with pytest.raises(RegistrationError, match="fills 0.. % of the picture.*mm"):
+        register(Image(trunk.data, affine), [film(trunk, near())], FOREIGN, progress=lambda *a, **k: told.append(a))
+    assert not told
 
 
 def test_a_ct_of_few_voxels_goes_on_beyond_its_cut_faces(trunk):

@@ -1,16 +1,22 @@
 """Pose of a CT on other anatomy: how far each stage walks from the truth, and how often the recipe finds it.
 
     python -m Testing.studies.anatomies stages [--sets spine_ap ...] [--cases 0 2 4]
-    python -m Testing.studies.anatomies recipe [--start far near] [--half even odd] [--time-limit SECONDS]
+    python -m Testing.studies.anatomies recipe [--start far near] [--half even odd] [--record FILE]
+    python -m Testing.studies.anatomies pairs [--off 3]
 
 Sets: drr_other (the body goes on beyond the CT) and drr_pelvis_hard (it ends there). `stages` starts each stage of the
-recipe at the true pose, one after the other. Targets are read to measure, never to register. The two
-halves are the images of even and of odd numbers.
+recipe at the true pose, one after the other. `pairs` registers two X-rays of a set that were taken 40 to 90 degrees
+apart, the second camera where the true poses of both say; with --off, as many degrees and mm away from there, and its
+relation refined. Targets are read to measure, never to register. The two halves are the images of even and of odd
+numbers. --record adds a line of JSON for each registration, from which `calibration` makes its table and its plot.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,26 +26,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.camera import read_geometry
+from DiffRegLib.camera import read_geometry, relation
 from DiffRegLib.files import read_image
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
+from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Crowd
-from DiffRegLib.methods.projective.gauss_newton import gauss_newton
+from DiffRegLib.methods.projective.ending import best_end, ended
+from DiffRegLib.methods.projective.motion import step_between, turn_degrees, twists
 from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE
-from DiffRegLib.methods.projective.recipe import NARROW
 from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.search import Candidate
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.radiograph import Radiograph, prepare
 from DiffRegLib.radiographs.xray import XRay
-from DiffRegLib.transforms import Affine
+from DiffRegLib.transforms import Affine, rigid
 from Testing.studies.projective import DATA
 
-OTHER = {"spine_ap": 5, "pelvis_lateral": 5, "chest_ribs": 5, "fine": 5, "pelvis_long": 6}
+OTHER = {"spine_ap": 5, "pelvis_lateral": 5, "chest_ribs": 5, "fine": 5, "pelvis_long": 10}
 COUNTS = {**OTHER, "drr_pelvis_hard": 20}  # images of each set
 LIMITS = (1.0, 2.0, 5.0)  # mm
+APART = (40.0, 65.0, 90.0)  # degrees between the X-rays of a pair: least, best and most
 HALVES = {"even": 0, "odd": 1}
 
 
@@ -61,20 +70,24 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["stages", "recipe"])
+    parser.add_argument("what", choices=["stages", "recipe", "pairs"])
     parser.add_argument("--sets", nargs="+", default=list(OTHER), choices=list(COUNTS))
     parser.add_argument("--cases", nargs="+", type=int, default=list(range(20)))
     parser.add_argument("--start", nargs="+", default=["far"], choices=["far", "near"])
     parser.add_argument("--half", nargs="+", default=list(HALVES), choices=list(HALVES))
-    parser.add_argument("--time-limit", type=float, default=PoseOptions().time_limit, help="of a case, seconds")
+    parser.add_argument("--record", type=Path, help="a file of lines of JSON to add to")
+    parser.add_argument("--off", type=float, default=0.0, help="degrees and mm by which the relation of pairs is wrong")
     arguments = parser.parse_args()
     halves = {HALVES[half] for half in arguments.half}
     chosen = {s: [k for k in arguments.cases if k < COUNTS[s] and k % 2 in halves] for s in arguments.sets}
     if arguments.what == "stages":
         _stages(chosen)
+    elif arguments.what == "pairs":
+        for start in arguments.start:
+            _pairs(chosen, start, arguments.off)
     else:
         for start in arguments.start:
-            _recipe(chosen, start, arguments.half, PoseOptions(time_limit=arguments.time_limit))
+            _recipe(chosen, start, arguments.half, arguments.record)
 
 
 def cases(folder: str, chosen: list[int]) -> Iterator[Case]:
@@ -102,7 +115,7 @@ def _frontal() -> Path:
 
 
 def _stages(chosen: dict[str, list[int]]) -> None:
-    print("| X-ray | search, 32 pixels | 64 | wide neighborhoods, 128 | small ones | evidence at the truth |")
+    print("| X-ray | search, 32 pixels | 64 | 128 | mean of the ends from its sides | evidence at the truth |")
     print("|---|---|---|---|---|---|")
     for folder, numbers in chosen.items():
         for case in cases(folder, numbers):
@@ -119,31 +132,69 @@ def _walk(case: Case) -> tuple[list[float], float]:
         Crowd(scene.level(width, True), scene.center, sigma, options.outlier)
         for width, sigma in ((scene.search_level, WIDE), (scene.levels[0], FINE))
     )
-    truth, errors = case.target[None], []
-    agreement = fine.agreement(truth)
+    pose, errors = case.target[None], []
+    agreement = fine.agreement(pose)
     signs = agreement.correlation.sign()
-    pose = truth
     for crowd, steps in ((coarse, STEPS), (fine, MORE)):
         pose = crowd.refined(pose, signs, steps)
         errors.append(case.error(pose[0]))
-    pose = pose[0]
-    for pixels in (NARROW, 0.0):
-        problem = scene.problem(scene.levels[-1], "local-ncc", tuple(signs[0].tolist()), pixels, foreign=True)
-        problem.focus(pose)
-        pose = gauss_newton(problem, pose, options.iterations).pose
-        errors.append(case.error(pose))
+    candidate = Candidate(pose[0], 0.0, tuple(signs[0].tolist()))
+    for finish in (lambda: ended(scene, candidate, Watch(0)), lambda: best_end(scene, [candidate], Watch(0))):
+        errors.append(case.error(finish().best.pose))
     return errors, float(agreement.evidence)
 
 
-def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], options: PoseOptions) -> None:
+def _pairs(chosen: dict[str, list[int]], start: str, off: float) -> None:
+    print("| X-rays, start | degrees apart | off after | first alone | both, as stated | refined | verdict |")
+    print("|---|---|---|---|---|---|---|")
+    options = PoseOptions(relation_rotation=off, relation_translation=off)
+    for folder, numbers in chosen.items():
+        for first, second, angle in _beside(list(cases(folder, numbers))):
+            camera = second.xray.camera
+            xray = dataclasses.replace(second.xray, camera=camera.moved(_wrong(off, first.target, first.ct.center)))
+            one, both = ([first.xray], [first.xray, xray])
+            errors = []
+            for views, chosen_options in ((one, PoseOptions()), (both, PoseOptions()), (both, options)):
+                found = register(first.ct, views, chosen_options, initial=Affine(first.starts[start]))
+                errors.append(first.error(found.pose.matrix))
+            left = turn_degrees(found.cameras[1].pose @ torch.linalg.inv(camera.pose))
+            shown = " | ".join(f"{e:.2f}" for e in errors)
+            name = f"{first.name} and {second.name.split()[-1]}, {start}"
+            print(f"| {name} | {angle:.0f} | {left:.2f} | {shown} | {found.verdict} {found.reason} |", flush=True)
+
+
+def _beside(listed: list[Case]) -> Iterator[tuple[Case, Case, float]]:
+    """Each X-ray with the one taken nearest to `APART` degrees beside it, its camera placed by the true poses."""
+    for first in listed:
+        placed = []
+        for second in (case for case in listed if case is not first):
+            between = first.target @ torch.linalg.inv(second.target)
+            xray = dataclasses.replace(second.xray, camera=second.xray.camera.moved(between))
+            placed.append((dataclasses.replace(second, xray=xray), relation(first.xray.camera, xray.camera)[0]))
+        fit = [(abs(angle - APART[1]), k) for k, (_, angle) in enumerate(placed) if APART[0] <= angle <= APART[2]]
+        if fit:
+            yield first, *placed[min(fit)[1]]
+
+
+def _wrong(off: float, pose: Tensor, center: Tensor) -> Tensor:
+    """(4,4): `off` degrees about an oblique axis through the patient, and `off` mm along another."""
+    there = Affine(pose)(center.double()[None])[0]
+    third = off / math.sqrt(3)
+    return rigid([third, -third, third], [third, third, -third], there).matrix
+
+
+def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], record: Path | None) -> None:
     rows = {}
     for folder, numbers in chosen.items():
         for case in cases(folder, numbers):
             begin, cpu = time.perf_counter(), time.process_time()
-            found = register(case.ct, [case.xray], options, initial=Affine(case.starts[start]))
+            found = register(case.ct, [case.xray], initial=Affine(case.starts[start]))
             seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
             error = case.error(found.pose.matrix)
             rows[case.name] = (error, found, seconds, cpu)
+            if record is not None:
+                with record.open("a") as file:
+                    file.write(json.dumps(_recorded(case, start, error, found)) + "\n")
             print(f"{case.name}, {start}: {error:.2f} mm, {found.verdict} {found.reason}; {seconds:.1f} s", flush=True)
     print(
         "\n| set, start | half | images | "
@@ -156,6 +207,23 @@ def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], options
             kept = [row for name, row in rows.items() if _belongs(name, folder, half)]
             if kept:
                 print(f"| {folder}, {start} | {half} | {_summary(kept)}", flush=True)
+
+
+def _recorded(case: Case, start: str, error: float, found: PoseRegistration) -> dict[str, object]:
+    """The error as six numbers (see `motion`) beside the covariance that was stated for them."""
+    axes, pose = case.xray.camera.pose.double()[:3, :3], found.pose.matrix
+    generators = twists(axes, pose[:3, :3] @ case.ct.center.double() + pose[:3, 3])
+    off = step_between(pose, case.target, generators)
+    name, number = case.name.split()
+    return {
+        "set": name,
+        "image": int(number),
+        "start": start,
+        "mm": error,
+        "verdict": found.verdict,
+        "off": off.tolist(),
+        "covariance": found.uncertainty.covariance.tolist(),
+    }
 
 
 def _belongs(name: str, folder: str, half: str) -> bool:

@@ -13,7 +13,7 @@ from DiffRegLib.methods.registration import Progress, TraceRow
 class Watch:
     """Counts the seconds of one registration, keeps its trace and passes its progress on.
 
-    limit: seconds after which `expired` turns true; the methods then end with the best they have.
+    limit: seconds after which `expired` turns true, 0 for never; the methods then end with the best they have.
     """
 
     def __init__(self, limit: float, progress: Progress | None = None) -> None:
@@ -27,7 +27,7 @@ class Watch:
 
     @property
     def expired(self) -> bool:
-        return self.seconds > self._limit
+        return 0 < self._limit < self.seconds
 
     def note(self, level: int, iteration: int, cost: float, rate: float, pose: Tensor) -> None:
         """Adds an iteration to the trace.

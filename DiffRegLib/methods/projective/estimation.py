@@ -31,8 +31,11 @@ from DiffRegLib.ops.threads import one_thread
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.radiographs.attenuation import attenuation, check_hounsfield
 from DiffRegLib.radiographs.radiograph import Radiograph
+from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.transforms import Affine
 
+SMALLEST = 0.01  # of a picture: 160 pixels of the finest level that is 128 wide, fewer than fix six numbers reliably
+SHADOW = 0.1  # line integral of 5 mm of water
 DENSE = 1.0  # a mm; no tissue or metal attenuates X-rays by more, and no CT in HU stays below
 
 
@@ -65,12 +68,12 @@ def register(
     watch.report(0.0, "Preparing the resolutions.", start)
     with one_thread():
         found = estimate(scene, start, watch, guide)
-        return _result(scene, start, found, watch, ct)
+        return _result(start, found, watch, ct)
 
 
-def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:
-    pose = found.best.pose
-    uncertain = uncertainty(found.problem, pose, found.spread, foreign=found.appearance == "different")
+def _result(start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:
+    scene, pose = found.scene, found.best.pose
+    uncertain = uncertainty(found.problem, pose, found.spread, found.appearance == "different", found.doubt)
     judged = judge(found.best.score, found.standing, uncertain, watch.expired)
     change = pose @ torch.linalg.inv(start)
     shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()
@@ -90,6 +93,7 @@ def _result(scene: Scene, start: Tensor, found: Estimate, watch: Watch, ct: Imag
         reason=judged.reason,
         remedy=judged.remedy,
         standing=found.standing,
+        cameras=tuple(view.camera for view in scene.views),
         trace=tuple(watch.rows),
         provenance=_provenance(scene, watch, ct),
     )
@@ -136,7 +140,7 @@ def _rigid(initial: Affine | None) -> Tensor:
 
 
 def _check_beam(scene: Scene, start: Tensor) -> None:
-    """Every camera has to have the volume before it, and to see some of it at the start."""
+    """Every camera has to have the volume before it, to see some of it at the start, and enough of it anywhere."""
     center = start[:3, :3] @ scene.center + start[:3, 3]
     renderer = scene.level(scene.search_level).renderer
     for number, (camera, image) in enumerate(zip(renderer.cameras, renderer.images(start)), 1):
@@ -149,6 +153,17 @@ def _check_beam(scene: Scene, start: Tensor) -> None:
             raise RegistrationError(
                 f"The CT lies outside the beam of X-ray {number} at the start pose: correct the start or the geometry."
             )
+        shadow = _shadow(renderer.seen_by(camera.aimed(center.cpu())), start)
+        if shadow < SMALLEST:
+            raise RegistrationError(
+                f"Wherever the CT lies in X-ray {number}, it fills {100 * shadow:.1f} % of the picture: give a CT of "
+                "what the picture shows, and check that distances and voxels are in mm."
+            )
+
+
+def _shadow(renderer: Renderer, pose: Tensor) -> float:
+    """The part of the picture that the body in the CT fills where its center lies in the middle."""
+    return float((renderer.images(pose)[0] > SHADOW).float().mean())
 
 
 def _provenance(scene: Scene, watch: Watch, ct: Image) -> Provenance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +20,23 @@ LONGEST = 25.0  # mm; a step is cut to this length
 
 Listener = Callable[[int, float, float, Tensor], None]
 """Called with iteration, cost, damping and pose (4,4) after every step; the cost never rises."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The normal equations of N unknowns: cost, what it falls by (N,), and curvature (N,N)."""
+
+    cost: float
+    gradient: Tensor
+    curvature: Tensor
+
+
+class Descent(Protocol):
+    """What is minimized over a pose (4,4), or over one for each view (V,4,4)."""
+
+    def normal(self, pose: Tensor) -> Normal: ...
+
+    def moved(self, pose: Tensor, step: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,14 @@ class Problem:
         rendered = self.renderer.with_jacobian(pose, generators)
         return [match.linearize(image, slopes) for match, (image, slopes) in zip(self.matches, rendered)]
 
+    def normal(self, pose: Tensor) -> Normal:
+        """The normal equations of all cameras together."""
+        return normal_of(self.linearize(pose, self.generators(pose)))
+
+    def moved(self, pose: Tensor, step: Tensor) -> Tensor:
+        """The pose (4,4) after a step (6,) of its generators."""
+        return moved(pose, self.generators(pose), step)
+
     def focus(self, pose: Tensor) -> None:
         """Lets every match choose the pixels that count at this pose."""
         images = self.renderer.images(pose)
@@ -66,26 +92,24 @@ class Minimum:
 
 
 def gauss_newton(
-    problem: Problem, pose: Tensor, iterations: int, tolerance: float = 2e-3, listener: Listener | None = None
+    problem: Descent, pose: Tensor, iterations: int, tolerance: float = 2e-3, listener: Listener | None = None
 ) -> Minimum:
-    """Minimizes the summed cost from a pose (4,4); ends when a step is shorter than `tolerance` mm."""
-    generators = problem.generators(pose)
-    normal = _normal(problem.linearize(pose, generators))
+    """Minimizes the summed cost from a pose; ends when a step is shorter than `tolerance` mm."""
+    normal = problem.normal(pose)
     damping, step_number = DAMPING, 0
     for step_number in range(1, iterations + 1):
         accepted = None
         while accepted is None and damping <= MOST_DAMPING:
             step = _damped_step(normal, damping)
-            candidate = moved(pose, generators, step)
-            onward = problem.generators(candidate)
-            trial = _normal(problem.linearize(candidate, onward))
+            candidate = problem.moved(pose, step)
+            trial = problem.normal(candidate)
             if trial.cost < normal.cost:
                 accepted, damping = trial, max(damping / 5, 1e-6)
             else:
                 damping *= 5
         if accepted is None:
             break
-        pose, generators, normal = candidate, onward, accepted
+        pose, normal = candidate, accepted
         if listener is not None:
             listener(step_number, normal.cost, damping, pose)
         if step.norm() < tolerance:
@@ -93,21 +117,14 @@ def gauss_newton(
     return Minimum(pose, normal.cost, step_number)
 
 
-@dataclass(frozen=True)
-class _Normal:
-    cost: float
-    gradient: Tensor
-    curvature: Tensor
-
-
-def _normal(residuals: Sequence[Residual]) -> _Normal:
-    """The normal equations of all cameras together."""
-    return _Normal(
+def normal_of(residuals: Sequence[Residual]) -> Normal:
+    """The normal equations of several images that depend on the same unknowns."""
+    return Normal(
         sum(r.cost for r in residuals), sum(r.gradient for r in residuals), sum(r.curvature for r in residuals)
     )
 
 
-def _damped_step(normal: _Normal, damping: float) -> Tensor:
+def _damped_step(normal: Normal, damping: float) -> Tensor:
     diagonal = normal.curvature.diagonal()
     floor = 1e-9 * diagonal.max() + 1e-30  # a view that sees nothing of the volume has no curvature
     step = torch.linalg.solve(normal.curvature + torch.diag(damping * diagonal + floor), normal.gradient)

@@ -52,6 +52,22 @@ class PoseOptions:
         "the files state it, or whichever matches better",
         advanced=False,
     )
+    relation_rotation: float = option(
+        0.0,
+        "several X-rays: how far their relation may be off, standard deviation about each axis; 0: it is known",
+        "degrees",
+        0.0,
+        30.0,
+        False,
+    )
+    relation_translation: float = option(
+        0.0,
+        "several X-rays: how far their relation may be off, standard deviation along each axis; 0: it is known",
+        "mm",
+        0.0,
+        100.0,
+        False,
+    )
     optimizer: Literal["gauss-newton", "sgd", "adam", "lbfgs", "cma", "none"] = option(
         "gauss-newton", "how the pose is refined at each level; none stops after the search"
     )
@@ -82,7 +98,7 @@ class PoseOptions:
     tolerance: float = option(
         1e-6, "descent ends a level when the standard deviation of its last 10 losses is below this", low=0.0, high=1.0
     )
-    starts: int = option(300, "random poses in each round of the search", low=8, high=100000)
+    starts: int = option(128, "random poses in each round of the search", low=8, high=100000)
     refined: int = option(8, "best poses of each round that are refined at the coarsest level", low=1, high=1000)
     rounds: int = option(8, "largest number of rounds of the search", low=1, high=1000)
     search_level: int = option(32, "width of the detector in the search", "pixels", 8, 512)
@@ -106,6 +122,12 @@ class PoseOptions:
         low=0.0,
         high=1.0,
     )
-    time_limit: float = option(120.0, "the work ends with what it has found after this time", "s", 0.1, 1e6)
+    time_limit: float = option(
+        0.0,
+        "the work ends with what it has found after this time, which makes the result depend on the machine; 0: none",
+        "s",
+        0.0,
+        1e6,
+    )
     seed: int = option(0, "seed of the random starts", low=0, high=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

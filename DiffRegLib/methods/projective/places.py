@@ -1,18 +1,20 @@
 """The search for radiographs that show more than this CT: where could it be, over the whole field and both polarities?
 
-Every round draws turns and depths around the start, places each along the detector by correlation (`shifts`), and
-refines the best in a crowd: many at a coarse level, few at the next. The rounds end when the best has left all others
-behind. Pieces of a crowd run on threads; how they are cut does not depend on the number of threads, nor do the bits.
+Every round draws turns and depths around the start, places each within the detector by correlation (`shifts`), and
+refines the best in a crowd: many at a coarse level, few at the next, and from there once more from poses nearby, as
+neighborhoods this small leave many hills. The rounds end when the best has left all others behind. Pieces of a crowd
+run on threads; how they are cut does not depend on the number of threads, nor do the bits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.quasirandom import SobolEngine
 
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Agreement, Crowd
@@ -22,13 +24,17 @@ from DiffRegLib.methods.projective.search import Candidate, best_apart
 from DiffRegLib.methods.projective.shifts import Shifts
 from DiffRegLib.ops.threads import side_by_side
 
-NEAR = 0.5  # of the spread: half of the poses are drawn from it
+RAREST = 1e-4  # probability beyond which no pose is drawn
+SPIN = 10.0  # degrees between the turns within the detector that are tried
+TURNED = 2.0  # standard deviations of the search, to which they are
 GROWTH = 0.25  # of the spread, by which it grows every round
 SIDEWAYS = 5.0  # mm; spread along the detector, where poses are placed by correlation
 MARGIN = 3.0  # standard deviations of the search, to which poses are placed along the detector
-WIDE, FINE = 4.0, 5.0  # pixels; neighborhoods at the coarse level and at the next
-CROWD, FEW = 48, 12  # poses that are refined at the coarse level and at the next
-STEPS, MORE = 12, 10  # of these refinements
+WIDE, FINE = 2.5, 2.5  # pixels; neighborhoods at the coarse level and at the next
+CROWD, FEW = 48, 12  # poses that are refined at the coarse level, and to the end at the next
+STEPS, BRIEF, MORE = 12, 3, 8  # of refinement at the coarse level, and of all and of few at the next
+HILLS, NEARBY, HILL = 2, 16, 20.0  # best hills, mm apart, and poses that are drawn about the best of each
+AROUND = (7.0, 7.0, 4.0, 4.0, 4.0, 12.0)  # mm; standard deviations of these, turns at 100 mm from the center
 MOST = 4  # rounds, about two seconds each on two cores
 PIECE = 25  # poses rendered together
 APART = 6.0  # mm; poses that are closer are one
@@ -45,7 +51,7 @@ class Places:
 def find_places(scene: Scene, start: Tensor, watch: Watch, enough: Callable[[list[Candidate]], bool]) -> Places:
     """Candidates at the second level after as many rounds as `enough` asks for; the start is one of the first."""
     options, center = scene.options, scene.center
-    generator = torch.Generator().manual_seed(options.seed)
+    sobol = SobolEngine(6, scramble=True, seed=options.seed)
     coarse = Crowd(scene.level(scene.search_level, True), center, WIDE, options.outlier)
     fine = Crowd(scene.level(scene.levels[0], True), center, FINE, options.outlier)
     found, first = [], None
@@ -54,12 +60,14 @@ def find_places(scene: Scene, start: Tensor, watch: Watch, enough: Callable[[lis
         message, done = f"Searching the pose, round {number + 1} of {rounds}.", 0.7 / rounds
         watch.report(done * number, message)
         spread = 1 + GROWTH * number
-        poses = _drawn(scene, coarse, start, spread, generator)
+        poses = _drawn(scene, coarse, start, spread, sobol)
         poses = torch.cat([start[None], _placed(scene, poses, spread)])
         first = poses if first is None else first
-        candidates = climbed(scene, coarse, poses, CROWD, STEPS)
-        watch.report(done * (number + 0.7), message, max(candidates, key=lambda c: c.score).pose)
-        found = best_apart(found + refined(fine, best_apart(candidates, center, APART)[:FEW], MORE), center, APART)
+        candidates = best_apart(climbed(scene, coarse, poses, CROWD, STEPS), center, APART)
+        watch.report(done * (number + 0.5), message, candidates[0].pose)
+        candidates = best_apart(refined(fine, candidates, BRIEF), center, APART)[:FEW]
+        found = best_apart(found + refined(fine, candidates, MORE), center, APART)
+        found = best_apart(found + refined(fine, _nearby(fine, found, sobol), MORE), center, APART)
         watch.report(done * (number + 1), message, found[0].pose)
         if watch.expired or enough(found):
             break
@@ -98,23 +106,44 @@ def polarities(scene: Scene, agreement: Agreement) -> Tensor:
     return torch.where(signs == 0, 1.0, signs)
 
 
-def _drawn(scene: Scene, crowd: Crowd, start: Tensor, spread: float, generator: torch.Generator) -> Tensor:
-    """(starts,4,4) around the start, turned and moved in depth; the first is the start itself."""
-    options = scene.options
+def _drawn(scene: Scene, crowd: Crowd, start: Tensor, spread: float, sobol: SobolEngine) -> Tensor:
+    """(starts,4,4) around the start, turned and moved in depth; the first is the start itself.
+
+    What is found by placing is drawn narrowly: of one view the shifts along the detector and the turn within it.
+    """
+    options, one = scene.options, len(scene.views) == 1
     turn, depth = math.radians(options.search_rotation) * RADIUS, options.search_translation
-    sideways = min(SIDEWAYS, depth) if len(scene.views) == 1 else depth
-    deviation = torch.tensor([turn] * 3 + [sideways] * 2 + [depth], dtype=torch.float64) * spread
-    steps = torch.randn(options.starts, 6, generator=generator, dtype=torch.float64) * deviation
-    steps[::2] *= NEAR
+    within = min(math.radians(SPIN / 2) * RADIUS, turn) if one else turn
+    sideways = min(SIDEWAYS, depth) if one else depth
+    deviation = torch.tensor([turn, turn, within, sideways, sideways, depth], dtype=torch.float64) * spread
+    steps = _normal(sobol, options.starts) * deviation
     steps[0] = 0
     return moved(start, crowd.generators(start[None])[0], steps.to(start.device))
 
 
+def _nearby(crowd: Crowd, found: list[Candidate], sobol: SobolEngine) -> list[Candidate]:
+    """Poses drawn about the best of each hill."""
+    drawn = []
+    for top in best_apart(found, crowd.center, HILL, HILLS):
+        steps = _normal(sobol, NEARBY) * torch.tensor(AROUND, dtype=torch.float64)
+        poses = moved(top.pose, crowd.generators(top.pose[None])[0], steps.to(top.pose.device))
+        drawn += [replace(top, pose=pose) for pose in poses]
+    return drawn
+
+
+def _normal(sobol: SobolEngine, count: int) -> Tensor:
+    """(count,6) float64, evenly spread, of a normal distribution of deviation 1."""
+    even = sobol.draw(count).double().clamp(RAREST, 1 - RAREST)
+    return math.sqrt(2) * torch.erfinv(2 * even - 1)
+
+
 def _placed(scene: Scene, poses: Tensor, spread: float) -> Tensor:
-    """Poses (B,4,4) where each view alone would have them."""
-    level = scene.level(scene.search_level, True)
-    margin = MARGIN * spread * scene.options.search_translation
-    shifts = [Shifts(level, view, margin * scene.magnification(view)) for view in range(len(scene.views))]
+    """Poses (B,4,4) to where each view alone would have them, shifted along its detector and turned within it."""
+    options, level = scene.options, scene.level(scene.search_level, True)
+    margin = MARGIN * spread * options.search_translation
+    count = math.ceil(TURNED * spread * options.search_rotation / SPIN)
+    spins = [math.radians(SPIN * k) for k in range(-count, count + 1)]
+    shifts = [Shifts(level, view, margin * scene.magnification(view), spins) for view in range(len(scene.views))]
     pairs = [(view, part) for part in poses.split(PIECE) for view in shifts]
     return torch.cat(side_by_side(lambda pair: pair[0].placed(pair[1]), pairs))
 

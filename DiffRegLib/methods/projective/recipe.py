@@ -8,54 +8,39 @@ neighborhoods, and pixels that differ count less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
-import torch
 from torch import Tensor
 
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Crowd
-from DiffRegLib.methods.projective.descent import descend
-from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
+from DiffRegLib.methods.projective.ending import (
+    NARROW,
+    Estimate,
+    Judge,
+    best_end,
+    finished,
+    judged,
+    with_relation,
+)
 from DiffRegLib.methods.projective.learned import Guide, descend_images
-from DiffRegLib.methods.projective.match import Kind
-from DiffRegLib.methods.projective.motion import moved, step_between
-from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, Places, find_places
+from DiffRegLib.methods.projective.places import FINE, HILL, MORE, STEPS, Places, find_places
 from DiffRegLib.methods.projective.places import WIDE as COARSE
 from DiffRegLib.methods.projective.places import refined as climb
-from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.rivals import ELSEWHERE, standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
-from DiffRegLib.ops.threads import side_by_side
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
 BELIEVED = 0.12  # evidence at the last stage of the search below which another round is worth its time
 LEAD = 0.85  # of the best evidence; where the best pose elsewhere has less, no further round is needed
 FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
-EQUAL = 0.01  # of the evidence, by which two poses do not differ
-HILL = 20.0  # mm; candidates of the search that are closer climb the same hill
 SIGNS = (1.0, -1.0)  # polarities that a view may have
 FEW = 3  # views up to which each may have a polarity of its own
-WIDE, NARROW = 8.0, 6.4  # pixels; neighborhoods in the search and in the stages after it
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The best candidate with the problem in which it is the optimum.
-
-    spread: (6,) step by which the pose differs between two readings of the grey scale.
-    standing: of the pose among its rivals, None where images and CT show the same.
-    """
-
-    best: Candidate
-    problem: Problem
-    appearance: str
-    spread: Tensor
-    standing: Standing | None = None
+WIDE = 8.0  # pixels; neighborhoods in the search
 
 
 def estimate(scene: Scene, start: Tensor, watch: Watch, guide: Guide | None = None) -> Estimate:
@@ -85,10 +70,10 @@ def _guided(scene: Scene, start: Tensor, watch: Watch, guide: Guide) -> Estimate
     watch.report(0.5, "The network has led the way.", reached[sign].pose)
     pose = descend_images(scene, reached[sign].pose, watch, sign)
     if options.appearance == "same" or (options.appearance == "auto" and integrals):
-        same = replace(_judged(scene, pose, sign, "ncc"), appearance="same")
+        same = replace(judged(scene, pose, sign, "ncc"), appearance="same")
         if options.appearance == "same" or _explained(same):
             return same
-    found = _judged(scene, pose, sign, "local-ncc")
+    found = judged(scene, pose, sign, "local-ncc")
     return replace(found, standing=standing(scene, found.best, start, Places([], start[None])))
 
 
@@ -97,8 +82,9 @@ def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     first = Stage(scene.search_level, WIDE, options.refined, options.iterations)
     second = Stage(scene.levels[0], NARROW, 1, options.iterations)
     recipe = Recipe("ncc", (first, second), SAME)
-    found = _candidates(scene, start, recipe, watch)
-    return replace(_finished(scene, found[0], "ncc", watch), appearance="same")
+    best = _candidates(scene, start, recipe, watch)[0]
+    end = with_relation(finished(scene, best, "ncc", watch), "ncc", watch)
+    return replace(end, appearance="same")
 
 
 def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
@@ -108,21 +94,15 @@ def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     close = [c for c in hills if c.score >= CLOSE * hills[0].score]
     finalists = close[: FINALISTS if scene.options.search else 1]
     if scene.options.optimizer == "gauss-newton" and scene.options.similarity == "auto":
-        ends = side_by_side(lambda c: _ended(scene, c, watch), finalists)
+        best = best_end(scene, finalists, watch)
     else:
-        ends = [_finished(scene, finalists[0], "local-ncc", watch)]
-    judge = Crowd(scene.level(scene.levels[0], True), scene.center, FINE, scene.options.outlier)
-
-    def evidence(end: Estimate) -> float:
-        signs = torch.tensor([scene.signs(end.best.polarity)])
-        return float(judge.agreement(end.best.pose[None]).of(signs))
-
-    best = max(ends, key=evidence)
-    unmoved = _judged(scene, start, best.best.polarity, "local-ncc")
-    if evidence(unmoved) > (1 + EQUAL) * evidence(best):  # a result never explains less than its start
-        best = unmoved
+        best = finished(scene, finalists[0], "local-ncc", watch)
+    best = with_relation(best, "local-ncc", watch)
+    explained, sign = Judge(best.scene), best.best.polarity
+    if explained(start, sign) > explained(best.best.pose, sign):  # a result never explains less than its start
+        best = judged(best.scene, start, sign, "local-ncc")
     watch.report(0.95, "Comparing the pose with its rivals.", best.best.pose)
-    return replace(best, standing=standing(scene, best.best, start, places))
+    return replace(best, standing=standing(best.scene, best.best, start, places))
 
 
 def _places(scene: Scene, start: Tensor, watch: Watch) -> Places:
@@ -148,26 +128,6 @@ def _leads(found: list[Candidate], center: Tensor) -> bool:
     return found[0].score > BELIEVED and max(others, default=0.0) < LEAD * found[0].score
 
 
-def _ended(scene: Scene, candidate: Candidate, watch: Watch) -> Estimate:
-    done = _finished(scene, candidate, "local-ncc", watch)
-    return done if watch.expired else _read_twice(scene, done, watch)
-
-
-def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
-    """Takes the middle between the optima for ranks and for values of the grey scale.
-
-    What the grey scale does to the edges is unknown, and both readings bend them, each in its own way: half of their
-    difference is a part of the uncertainty.
-    """
-    width, best = scene.levels[-1], first.best
-    problem = scene.problem(width, "local-ncc", best.polarity, foreign=True, ranks=False)
-    problem.focus(best.pose)
-    other = _optimized(problem, best.pose, scene, "local-ncc", width, watch)
-    generators = first.problem.generators(best.pose)
-    half = step_between(best.pose, other, generators) / 2
-    return replace(first, best=replace(best, pose=moved(best.pose, generators, half)), spread=half)
-
-
 def _candidates(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Candidate]:
     if scene.options.search:
         return search(scene, start, recipe, watch)
@@ -190,48 +150,3 @@ def _polarities(scene: Scene) -> list[tuple[float, ...]]:
     if scene.wanted is not None:
         return [scene.wanted]
     return list(product(SIGNS, repeat=count)) if count <= FEW else [(sign,) * count for sign in SIGNS]
-
-
-def _finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> Estimate:
-    """Refines with the optimizer and similarity of the options, level by level."""
-    options = scene.options
-    chosen = kind if options.similarity == "auto" else options.similarity
-    matched = "ncc" if chosen == "patch-ncc" else chosen
-    levels = scene.levels[-1:] if chosen == "local-ncc" and len(scene.levels) > 1 else scene.levels
-    pose, total = candidate.pose, len(levels)
-    for number, width in enumerate(levels):
-        for pixels in _neighborhoods(scene, matched, width):
-            problem = scene.problem(width, matched, candidate.polarity, pixels, foreign=kind == "local-ncc")
-            problem.focus(pose)
-            pose = _optimized(problem, pose, scene, chosen, width, watch)
-        watch.report(0.7 + 0.25 * (number + 1) / total, f"Refined at {width} pixels.", pose)
-    return _judged(scene, pose, candidate.polarity, kind)
-
-
-def _judged(scene: Scene, pose: Tensor, polarity: float | tuple[float, ...], kind: Kind) -> Estimate:
-    """What the images say of a pose (4,4) at the finest level."""
-    problem = scene.problem(scene.levels[-1], kind, polarity, foreign=kind == "local-ncc")
-    problem.focus(pose)
-    score = float(problem.scores(pose))
-    still = torch.zeros(6, dtype=torch.float64, device=pose.device)
-    return Estimate(Candidate(pose, score, polarity), problem, "different", still)
-
-
-def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:
-    """Standard deviations in pixels, from wide to the smallest (0: what the options say) at the finest level."""
-    if kind != "local-ncc":
-        return [0.0]
-    return [NARROW, 0.0] if width == scene.levels[-1] else [NARROW]
-
-
-def _optimized(problem: Problem, pose: Tensor, scene: Scene, similarity: str, width: int, watch: Watch) -> Tensor:
-    options = scene.options
-    if options.optimizer == "none" or watch.expired:
-        return pose
-    if options.optimizer != "gauss-newton":
-        return descend(problem, pose, options, similarity, scene.half_extent, width, watch)
-
-    def listener(step: int, cost: float, damping: float, reached: Tensor) -> None:
-        watch.note(width, step, cost, damping, reached)
-
-    return gauss_newton(problem, pose, options.iterations, listener=listener).pose

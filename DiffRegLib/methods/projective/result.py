@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from DiffRegLib.camera import Camera
 from DiffRegLib.methods.registration import Registration
 from DiffRegLib.transforms import Affine
 
@@ -60,6 +61,7 @@ class PoseRegistration(Registration):
         polarity, a word for each.
     remedy: what a person can do next where the verdict is not "converged".
     standing: evidence of the pose and of its rivals, None where radiographs and CT show the same.
+    cameras: of the X-rays; of all but the first as the images say, where their relation was refined.
     verdict: "failed" where no pose explains the radiographs, "doubtful" where `reason` says why, else "converged".
     """
 
@@ -74,6 +76,7 @@ class PoseRegistration(Registration):
     reason: str
     remedy: str
     standing: Standing | None
+    cameras: tuple[Camera, ...]
 
     @property
     def pose(self) -> Affine:

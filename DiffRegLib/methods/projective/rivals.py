@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.methods.projective.crowd import Crowd
+from DiffRegLib.methods.projective.ending import Judge
 from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE, Places, climbed, refined
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.scene import Scene
@@ -35,11 +36,13 @@ ORIENTATIONS = {
 
 
 def standing(scene: Scene, best: Candidate, start: Tensor, places: Places) -> Standing:
-    """Compares a result with its rivals at the first level after the search."""
+    """Compares a result with its rivals at the first level after the search, with the start by the finest level."""
     fine = Crowd(scene.level(scene.levels[0], True), scene.center, FINE, scene.options.outlier)
-    agreement = fine.agreement(torch.stack([best.pose, start]))
-    signs = agreement.correlation.new_tensor([best.polarity, best.polarity])
-    evidence, at_start = agreement.of(signs).tolist()
+    agreement = fine.agreement(best.pose[None])
+    signs = agreement.correlation.new_tensor([scene.signs(best.polarity)])
+    evidence = float(agreement.of(signs)[0])
+    judge = Judge(scene)
+    at_start = evidence * judge(start, best.polarity) / max(judge(best.pose, best.polarity), 1e-9)
     others = [(c, distance(c.pose, best.pose, scene.center)) for c in places.found]
     elsewhere = max(((c.score, mm) for c, mm in others if mm > ELSEWHERE), default=(0.0, 0.0))
     opposite = max((c.score for c, _ in others if c.polarity != best.polarity), default=0.0)

@@ -50,7 +50,8 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     progress(READ, f"Estimating the pose, {given.note}.")
     volume = attenuation(given.ct, imaging.water)
     found = register(volume, radiographs, pose, given.start, Part(progress, READ, REGISTERED), given.organ)
-    for number, xray in enumerate(given.xrays, 1):
+    placed = [dataclasses.replace(xray, camera=camera) for xray, camera in zip(given.xrays, found.cameras)]
+    for number, xray in enumerate(placed, 1):
         write_image(radiograph(volume, found.pose, xray.camera), folder / DRR.format(number))
     progress(REGISTERED, "Drawing the overview.")
     facts = describe(found, given)
@@ -58,7 +59,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         facts["polarity"] = stated
     pose_overview(
         folder / OVERVIEW,
-        [_pair(xray, volume, given.start, found.pose) for xray in given.xrays],
+        [_pair(xray, volume, given.start, found.pose) for xray in placed],
         title=f"{Path(inputs['ct'].path).name} onto {', '.join(Path(x.name).name for x in given.xrays)}",
         note=f"{_note(facts)}; {found.provenance.seconds:.1f} s",
         trace=found.trace,
@@ -101,7 +102,18 @@ def describe(registration: PoseRegistration, given: PoseInput) -> dict[str, Any]
         "appearance": registration.appearance,
         "polarity": registration.polarity,
         "standing": None if registration.standing is None else _plain(registration.standing),
+        "relation": [_motion(xray.camera, end) for xray, end in zip(given.xrays, registration.cameras)],
         "xrays": [{"file": x.name, "size": list(x.image.shape), "grey_scale": x.report} for x in given.xrays],
+    }
+
+
+def _motion(given: Camera, refined: Camera) -> dict[str, Any]:
+    """By how much the camera of a view was moved where the relation of the views was refined."""
+    change = refined.pose.double() @ torch.linalg.inv(given.pose.double())
+    return {
+        "degrees": turn_degrees(change),
+        "source_mm": float((refined.source - given.source).norm()),
+        "pose": refined.pose.tolist(),
     }
 
 

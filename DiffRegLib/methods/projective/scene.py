@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from functools import cached_property
 
 import torch
 
+from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.gauss_newton import Problem
 from DiffRegLib.methods.projective.level import Level
@@ -53,6 +55,14 @@ class Scene:
         other.views, other._levels = views, {}
         for (width, foreign), level in self._levels.items():
             other._levels[(width, foreign)] = level._replace(views=tuple(view.shrunk(width) for view in views))
+        return other
+
+    def placed(self, cameras: list[Camera]) -> Scene:
+        """The same radiographs as other cameras took them."""
+        views = tuple(dataclasses.replace(view, camera=camera) for view, camera in zip(self.views, cameras))
+        other = Scene(self.volume, views, self.options)
+        if "continuation" in self.__dict__:
+            other.__dict__["continuation"] = self.continuation
         return other
 
     def _made(self, width: int, shown: Continuation) -> Level:

@@ -20,17 +20,22 @@ BLOCKS = 10  # blocks of pixels along each side of an image
 FOREIGN = 3.5  # bones that moved and bent edges err together over the whole image: 20 X-rays with known poses say so
 
 
-def uncertainty(problem: Problem, pose: Tensor, spread: Tensor, foreign: bool = False) -> Uncertainty:
+def uncertainty(
+    problem: Problem, pose: Tensor, spread: Tensor, foreign: bool = False, doubt: Tensor | None = None
+) -> Uncertainty:
     """At an optimum (4,4); infinite in directions that the radiographs do not show.
 
     spread: (6,) step, see `motion`, by which the pose is off for reasons that the residuals do not show.
     foreign: whether the radiographs show more than line integrals of the CT.
+    doubt: (6,6) covariance from what the residuals do not show: other ends that explain the radiographs as well, and
+        cameras that are not known.
     """
     residuals = problem.linearize(pose, problem.generators(pose))
     curvature = sum(residual.curvature for residual in residuals)
     meat = sum(_scatter(r, match.mask.shape) for r, match in zip(residuals, problem.matches))
     inverse = torch.linalg.pinv(curvature, hermitian=True, rtol=1e-10)
-    covariance = (inverse @ meat @ inverse + torch.outer(spread, spread)).cpu() * (FOREIGN**2 if foreign else 1)
+    covariance = (inverse @ meat @ inverse + torch.outer(spread, spread)) * (FOREIGN**2 if foreign else 1)
+    covariance = (covariance if doubt is None else covariance + doubt).cpu()
     lost = 1 - (inverse @ curvature).diagonal().cpu()  # 1 where a direction has no curvature
     variance = torch.where(lost > 0.5, torch.inf, covariance.diagonal())
     deviation = variance.clamp(min=0).sqrt()

@@ -1,0 +1,173 @@
+"""From a pose of the search to the end: the finest level, in two readings of the grey scale, from several sides.
+
+The coarse levels leave a pose some millimeters off in the direction that the radiographs show least, mostly along the
+ray, and the finest level has an optimum on the way back. So it is begun on either side as well; where the ends differ
+and explain the radiographs equally well, that is what the pose is uncertain by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.crowd import Crowd
+from DiffRegLib.methods.projective.descent import descend
+from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
+from DiffRegLib.methods.projective.match import Kind
+from DiffRegLib.methods.projective.motion import moved, step_between
+from DiffRegLib.methods.projective.relation import is_free, related
+from DiffRegLib.methods.projective.result import Standing
+from DiffRegLib.methods.projective.scene import Scene
+from DiffRegLib.methods.projective.search import Candidate
+from DiffRegLib.methods.projective.uncertainty import BLOCKS
+from DiffRegLib.ops.threads import side_by_side
+
+NARROW = 6.4  # pixels; neighborhoods before the last stage
+ENOUGH, EXACT = 0.02, 2e-3  # mm; a shorter step ends a descent, of images that differ from the CT and of others
+ASIDE = 8.0  # mm; how far to either side the finest level is begun again
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The best candidate with the problem in which it is the optimum, and the scene of that problem.
+
+    spread: (6,) step by which the pose differs between two readings of the grey scale.
+    doubt: (6,6) covariance of the pose, from ends elsewhere and from a relation of the views which is not known.
+    standing: of the pose among its rivals, None where images and CT show the same.
+    """
+
+    scene: Scene
+    best: Candidate
+    problem: Problem
+    appearance: str
+    spread: Tensor
+    doubt: Tensor
+    standing: Standing | None = None
+
+
+class Judge:
+    """Evidence, see `crowd`, of poses at the finest level: what chooses among ends, and between them and the start."""
+
+    def __init__(self, scene: Scene) -> None:
+        level = scene.level(scene.levels[-1], True)
+        self._crowd = Crowd(level, scene.center, scene.fine(level.views[0]), scene.options.outlier)
+        self._scene = scene
+
+    def __call__(self, pose: Tensor, polarity: float | tuple[float, ...]) -> float:
+        return float(self._crowd.agreement(pose[None]).of(torch.tensor([self._scene.signs(polarity)])))
+
+
+def best_end(scene: Scene, finalists: list[Candidate], watch: Watch) -> Estimate:
+    """From the candidates the end that explains the radiographs best, then the mean of the ends from all its sides."""
+    judge = Judge(scene)
+
+    def explained(end: Estimate) -> float:
+        return judge(end.best.pose, end.best.polarity)
+
+    best = max(side_by_side(lambda c: ended(scene, c, watch), finalists), key=explained)
+    if watch.expired:
+        return best
+    ends = [best, *side_by_side(lambda c: ended(scene, c, watch), _sides(best))]
+    return _mean(ends, [explained(end) for end in ends])
+
+
+def _mean(ends: list[Estimate], explained: list[float]) -> Estimate:
+    """The mean of ends about the first, each by its likelihood: of the evidence, a block of pixels counts once."""
+    first, best = ends[0], max(zip(explained, range(len(ends))))[1]
+    generators = first.problem.generators(first.best.pose)
+    steps = torch.stack([step_between(first.best.pose, end.best.pose, generators) for end in ends])
+    weights = (BLOCKS**2 * steps.new_tensor(explained)).softmax(0)
+    mean = weights @ steps
+    off = steps - mean
+    pose = moved(first.best.pose, generators, mean)
+    found = judged(first.scene, pose, first.best.polarity, "local-ncc")
+    return replace(found, spread=ends[best].spread, doubt=(weights[:, None] * off).T @ off)
+
+
+def _sides(end: Estimate) -> list[Candidate]:
+    """Either side of an end, along the direction that the radiographs show least."""
+    pose = end.best.pose
+    generators, curvature = end.problem.generators(pose), end.problem.normal(pose).curvature
+    weakest = torch.linalg.eigh(curvature).eigenvectors[:, 0]
+    return [replace(end.best, pose=moved(pose, generators, side * ASIDE * weakest)) for side in (-1, 1)]
+
+
+def ended(scene: Scene, candidate: Candidate, watch: Watch) -> Estimate:
+    """Refines a candidate for radiographs that show more than the CT."""
+    done = finished(scene, candidate, "local-ncc", watch)
+    return done if watch.expired else _read_twice(scene, done, watch)
+
+
+def with_relation(end: Estimate, kind: Kind, watch: Watch) -> Estimate:
+    """The same with the relation between the views refined, where the options say that it is not known."""
+    scene, best = end.scene, end.best
+    if not is_free(scene.options, len(scene.views)) or watch.expired:
+        return end
+    found = related(scene, best.pose, best.polarity, kind, watch)
+    again = replace(best, pose=found.pose)
+    done = ended(found.scene, again, watch) if kind == "local-ncc" else finished(found.scene, again, kind, watch)
+    return replace(done, doubt=end.doubt + found.doubt)
+
+
+def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
+    """Takes the middle between the optima for ranks and for values of the grey scale.
+
+    What the grey scale does to the edges is unknown, and both readings bend them, each in its own way: half of their
+    difference is a part of the uncertainty.
+    """
+    width, best = scene.levels[-1], first.best
+    problem = scene.problem(width, "local-ncc", best.polarity, foreign=True, ranks=False)
+    problem.focus(best.pose)
+    other = _optimized(problem, best.pose, scene, "local-ncc", width, watch)
+    generators = first.problem.generators(best.pose)
+    half = step_between(best.pose, other, generators) / 2
+    return replace(first, best=replace(best, pose=moved(best.pose, generators, half)), spread=half)
+
+
+def finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> Estimate:
+    """Refines with the optimizer and similarity of the options, level by level."""
+    options = scene.options
+    chosen = kind if options.similarity == "auto" else options.similarity
+    matched = "ncc" if chosen == "patch-ncc" else chosen
+    levels = scene.levels[-1:] if chosen == "local-ncc" and len(scene.levels) > 1 else scene.levels
+    pose, total = candidate.pose, len(levels)
+    for number, width in enumerate(levels):
+        for pixels in _neighborhoods(scene, matched, width):
+            problem = scene.problem(width, matched, candidate.polarity, pixels, foreign=kind == "local-ncc")
+            problem.focus(pose)
+            pose = _optimized(problem, pose, scene, chosen, width, watch)
+        watch.report(0.7 + 0.25 * (number + 1) / total, f"Refined at {width} pixels.", pose)
+    return judged(scene, pose, candidate.polarity, kind)
+
+
+def judged(scene: Scene, pose: Tensor, polarity: float | tuple[float, ...], kind: Kind) -> Estimate:
+    """What the images say of a pose (4,4) at the finest level."""
+    problem = scene.problem(scene.levels[-1], kind, polarity, foreign=kind == "local-ncc")
+    problem.focus(pose)
+    score = float(problem.scores(pose))
+    still = torch.zeros(7, 6, dtype=torch.float64, device=pose.device)
+    return Estimate(scene, Candidate(pose, score, polarity), problem, "different", still[0], still[1:])
+
+
+def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:
+    """Standard deviations in pixels, from wide to the smallest (0: what the options say) at the finest level."""
+    if kind != "local-ncc":
+        return [0.0]
+    return [NARROW, 0.0] if width == scene.levels[-1] else [NARROW]
+
+
+def _optimized(problem: Problem, pose: Tensor, scene: Scene, similarity: str, width: int, watch: Watch) -> Tensor:
+    options = scene.options
+    if options.optimizer == "none" or watch.expired:
+        return pose
+    if options.optimizer != "gauss-newton":
+        return descend(problem, pose, options, similarity, scene.half_extent, width, watch)
+
+    def listener(step: int, cost: float, damping: float, reached: Tensor) -> None:
+        watch.note(width, step, cost, damping, reached)
+
+    tolerance = ENOUGH if similarity == "local-ncc" else EXACT
+    return gauss_newton(problem, pose, options.iterations, tolerance, listener).pose
