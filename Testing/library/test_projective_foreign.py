@@ -10,6 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.methods.projective.crowd import Crowd, evidence
+from DiffRegLib.methods.projective.places import WIDE
 from DiffRegLib.methods.projective.result import Standing, Uncertainty
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.shifts import Shifts
@@ -87,7 +88,7 @@ def test_a_ray_is_known_as_far_as_the_ct_made_its_attenuation(trunk):
 
 def test_a_pose_that_sees_less_of_the_ct_knows_less_of_the_field(trunk):
     scene = Scene(attenuation(short(trunk, 14)), views_of([film(trunk, near())]), FOREIGN)
-    crowd = Crowd(scene.level(32, True), scene.center, 2.5, 2.0)
+    crowd = Crowd(scene.level(32, True), scene.center, WIDE, 2.0)
     beside = rigid([0.0, 0.0, 0.0], [0.0, 0.0, 110.0], CENTER)
     known = crowd.agreement(torch.stack([near().matrix, beside.matrix])).known[:, 0]
     assert known[1] < 0.7 * known[0] and known[0] < 0.7
@@ -95,12 +96,12 @@ def test_a_pose_that_sees_less_of_the_ct_knows_less_of_the_field(trunk):
 
 def test_a_crowd_climbs_as_each_would_alone(trunk):
     scene = Scene(attenuation(trunk), views_of([film(trunk, near())]), FOREIGN)
-    crowd = Crowd(scene.level(32, True), scene.center, 4.0, 2.0)
+    crowd = Crowd(scene.level(32, True), scene.center, WIDE, 2.0)
     starts = torch.stack([rigid([4.0 + k, -3.0, 5.0], [6.0, 8.0 + 3 * k, -5.0], CENTER).matrix for k in range(3)])
     signs = torch.ones(3, 1)
     together = crowd.refined(starts, signs, 6)
     alone = torch.cat([crowd.refined(starts[k : k + 1], signs[:1], 6) for k in range(3)])
-    torch.testing.assert_close(together, alone, atol=0.02, rtol=0)
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=0)
     assert (crowd.agreement(together).evidence >= crowd.agreement(starts).evidence - 1e-3).all()
 
 
