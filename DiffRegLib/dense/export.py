@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -51,35 +53,43 @@ def _flowed(alignment: Alignment, lattice: Geometry, reach: float, sign: float =
 
 
 def _polished(field: DisplacementField, inverse: Image, lattice: Geometry) -> Image:
-    """Fixed-point steps where they bring inverse(y) closer to what the field carries to y, else Newton's."""
-    left = _left(field, inverse)
-    for _ in range(POLISHED):
-        closer = Image(inverse.data - left, inverse.affine)
-        further = _left(field, closer)
-        better = further.norm(dim=0) < left.norm(dim=0)
-        inverse = Image(torch.where(better, closer.data, inverse.data), inverse.affine)
-        left = torch.where(better, further, left)
-    points = inverse.grid(inverse.device)
-    back = points + inverse.data.movedim(0, -1)
-    open_ = (left.norm(dim=0) > TOLERANCE) & lattice.contains(back)
-    if open_.any():
-        solved = invert_points(field, points[open_], back[open_], TOLERANCE)
-        inverse.data[:, open_] = (solved - points[open_]).T
+    """Fixed-point steps where they bring inverse(y) closer to what the field carries to y, else Newton's; in place."""
+    for k, y in _slabs(inverse):
+        slab = inverse.data[:, k]
+        back = y + slab.flatten(1).T
+        left = field(back) - y
+        for _ in range(POLISHED):
+            closer = back - left
+            further = field(closer) - y
+            better = (further.norm(dim=1) < left.norm(dim=1))[:, None]
+            back, left = torch.where(better, closer, back), torch.where(better, further, left)
+        open_ = (left.norm(dim=1) > TOLERANCE) & lattice.contains(back)
+        if open_.any():
+            back[open_] = invert_points(field, y[open_], back[open_], TOLERANCE)
+        slab.copy_((back - y).T.reshape(slab.shape))
     return inverse
 
 
 def _residual(field: DisplacementField, inverse: DisplacementField, lattice: Geometry) -> float:
-    left = _left(field, inverse.image).norm(dim=0)
-    kept = lattice.contains(inverse.map_grid(inverse.image, left.device))
-    return float(left[kept].max()) if kept.any() else 0.0
+    """The largest |field(inverse(y)) - y| in mm over the voxel centers y of the inverse that come from `lattice`."""
+    largest = 0.0
+    for k, y in _slabs(inverse.image):
+        back = y + inverse.image.data[:, k].flatten(1).T
+        kept = lattice.contains(back)
+        if kept.any():
+            largest = max(largest, float((field(back[kept]) - y[kept]).norm(dim=1).max()))
+    return largest
 
 
-def _left(field: DisplacementField, inverse: Image) -> Tensor:
-    """field(inverse(y)) - y (3, D, H, W) mm at the voxel centers y of the inverse."""
-    points = inverse.grid(inverse.device).reshape(-1, 3)
-    back = points + inverse.data.flatten(1).T
-    parts = [field(x) - y for x, y in zip(back.split(CHUNK), points.split(CHUNK))]
-    return torch.cat(parts).T.reshape(inverse.data.shape)
+def _slabs(image: Image) -> Iterator[tuple[slice, Tensor]]:
+    """Some slices at a time, and their voxel centers (N, 3) RAS mm, to bound the memory."""
+    depth, height, width = image.shape
+    at_once = max(1, CHUNK // (height * width))
+    for first in range(0, depth, at_once):
+        part = slice(first, min(first + at_once, depth))
+        affine = image.affine.clone()
+        affine[:3, 3] += first * affine[:3, 2]
+        yield part, Geometry((part.stop - first, height, width), affine).grid(image.device).reshape(-1, 3)
 
 
 def _without_folds(field: Image) -> DisplacementField:

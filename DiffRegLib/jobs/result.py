@@ -14,6 +14,7 @@ from DiffRegLib.files import Opened, carry, frame, matched_labels, suffix_for, w
 from DiffRegLib.jobs.job import INVERSE, METRICS, OVERVIEW, TRANSFORM
 from DiffRegLib.jobs.output import OutputOptions
 from DiffRegLib.jobs.progress import Reporter
+from DiffRegLib.ops.device import release_freed
 from DiffRegLib.points.listed import Pairs, paired
 from DiffRegLib.review.pictures import overview
 from DiffRegLib.review.report import measure
@@ -60,6 +61,7 @@ def write_result(
     write_metrics(folder / METRICS, {**metrics, **registration.metrics, "notes": notes, **_facts(registration)})
     if pair is not None and output.overview and not (folder / OVERVIEW).exists():
         report(0.97, "Drawing the overview.")
+        release_freed()
         _draw(folder / OVERVIEW, registration, pair, None if pairs is None else (pairs.fixed, pairs.moving))
 
 
@@ -86,6 +88,7 @@ def _write_warped(folder: Path, registration: Registration, pair: tuple[Opened, 
         sides.append(("fixed", fixed, inverse, transform, frame(moving, fixed)))
 
     for name, side, pull, push, like in sides:  # one after the other, each on all cores: half the memory
+        release_freed()
         write(carry(side, pull, push, like), folder / f"warped_{name}{suffix_for(side)}")
 
 

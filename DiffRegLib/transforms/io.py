@@ -154,7 +154,10 @@ def transform_to_itk(transform: Transform) -> SimpleITK.Transform:
         return sitk.BSplineTransform(
             [sitk.VectorIndexSelectionCast(coefficients, c, sitk.sitkFloat64) for c in range(3)], 3
         )
-    return sitk.DisplacementFieldTransform(to_itk(_flipped(_as_field(transform).image), "float64"))
+    vectors = _as_field(transform).image
+    flipped = torch.empty(*vectors.shape, 3, dtype=torch.float64)  # as ITK keeps it: no further copy
+    torch.mul(vectors.data.detach().cpu().movedim(0, -1), LPS.diagonal()[:3], out=flipped)
+    return sitk.DisplacementFieldTransform(to_itk(Image(flipped.movedim(-1, 0), vectors.affine), "float64"))
 
 
 def _as_field(transform: Transform) -> DisplacementField:
