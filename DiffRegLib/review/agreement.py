@@ -9,6 +9,7 @@ import torch
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
+from DiffRegLib.review.field import same_grid
 from DiffRegLib.transforms import Transform
 
 BINS = 64
@@ -49,6 +50,13 @@ def warped_or_nan(moving: Image, fixed: Image, transform: Transform | None) -> I
     """The moving image on the fixed grid through a transform, NaN where it does not reach."""
     only = Image(moving.data[:1].float(), moving.affine)
     return only.resample(fixed, transform, outside=float("nan"))
+
+
+def unregistered(moving: Image, fixed: Image) -> Image:
+    """The moving image on the fixed grid as it was before, NaN where it does not reach."""
+    if same_grid(fixed, moving):
+        return Image(moving.data[:1].float(), moving.affine)
+    return warped_or_nan(moving, fixed, None)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

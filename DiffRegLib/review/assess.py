@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 from DiffRegLib.image import Image
-from DiffRegLib.review.agreement import Likeness, likeness, local_correlation, warped_or_nan
-from DiffRegLib.review.case import IDENTITY, Case, Drivers
+from DiffRegLib.review.agreement import Likeness, likeness, local_correlation, unregistered, warped_or_nan
+from DiffRegLib.review.case import Case, Drivers
 from DiffRegLib.review.checks import Finding, findings
-from DiffRegLib.review.field import FieldMaps, analyze, own_grid, same_grid
+from DiffRegLib.review.field import FieldMaps, analyze, own_grid
 from DiffRegLib.review.folds import FoldedRegion, folded_regions
 from DiffRegLib.review.limits import Light, LimitOptions, worst
 from DiffRegLib.review.scores import (
@@ -109,8 +109,7 @@ def _compare(case: Case) -> tuple[Image | None, list[Score]]:
     if case.images is None:
         return None, []
     fixed, moving = case.images
-    start = moving if same_grid(fixed, moving) else warped_or_nan(moving, fixed, IDENTITY)
-    before = likeness(fixed, start) or Likeness(math.nan, math.nan, 0.0)
+    before = likeness(fixed, unregistered(moving, fixed)) or Likeness(math.nan, math.nan, 0.0)
     warped = warped_or_nan(moving, fixed, case.transform)
     after = likeness(fixed, warped) or Likeness(math.nan, math.nan, 0.0)
     covers = f"{100 * after.covered:.0f} % of the fixed image, {100 * before.covered:.0f} % before"

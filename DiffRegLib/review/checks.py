@@ -10,6 +10,7 @@ from torch import Tensor
 from DiffRegLib.geometry import Geometry, Lattice
 from DiffRegLib.image import Image
 from DiffRegLib.review.case import Case, LabelPair, parts
+from DiffRegLib.review.labels import present
 from DiffRegLib.review.limits import Light
 from DiffRegLib.transforms import DisplacementField, Transform
 
@@ -150,17 +151,15 @@ def _covered(transform: Transform, points: Tensor) -> float:
 def _labels(case: Case) -> list[Finding]:
     if case.labels is None:
         return []
-    present = {}
-    for side in ("fixed", "moving"):
-        present[side] = set(getattr(case.labels, side).data.unique().long().tolist()) - {0}
-    empty = [side for side, labels in present.items() if not labels]
+    known = {"fixed": present(case.labels.fixed), "moving": present(case.labels.moving)}
+    empty = [side for side, labels in known.items() if not labels]
     if empty:
         sentence = f"The {' and the '.join(empty)} label map has no label: nothing can be compared, give another map."
         return [Finding("labels", "red", sentence)]
-    if not present["fixed"] & present["moving"]:
+    if not known["fixed"] & known["moving"]:
         sentence = "Both label maps have no label in common: give maps that number organs alike."
         return [Finding("labels", "red", sentence)]
-    lone = present["fixed"] ^ present["moving"]
+    lone = known["fixed"] ^ known["moving"]
     if lone:
         names = ", ".join(case.labels.name(label) for label in sorted(lone)[:5]) + (", ..." if len(lone) > 5 else "")
         return [

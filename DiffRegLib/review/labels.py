@@ -14,17 +14,35 @@ TABLE = 1 << 22
 
 def numbered(labels: Image) -> tuple[np.ndarray, np.ndarray]:
     """The values (L,) of a label map in ascending order, and for each voxel (D, H, W) the place of its value."""
-    data = labels.data[0].round().long().numpy() if labels.data.is_floating_point() else labels.data[0].numpy()
-    low, high = int(data.min()), int(data.max())
-    if high - low >= TABLE:
+    data = _whole(labels)[0]
+    low = int(data.min())
+    if int(data.max()) - low >= TABLE:
         values, index = np.unique(data, return_inverse=True)
         return values, index.reshape(labels.shape)
-    present = np.zeros(high - low + 1, dtype=bool)
-    present[data.ravel() - low] = True
-    values = np.flatnonzero(present) + low
-    table = np.zeros(len(present), dtype=np.int32)
+    values = _values(data)
+    table = np.zeros(values[-1] - low + 1, dtype=np.int32)
     table[values - low] = np.arange(len(values))
     return values, table[data - low]
+
+
+def present(labels: Image) -> set[int]:
+    """The labels of a map, of all its layers, 0 left out."""
+    return set(map(int, _values(_whole(labels)))) - {0}
+
+
+def _whole(labels: Image) -> np.ndarray:
+    """(C, D, H, W) whole numbers."""
+    return (labels.data.round().long() if labels.data.is_floating_point() else labels.data).numpy()
+
+
+def _values(data: np.ndarray) -> np.ndarray:
+    """The values in ascending order; where they are small by a table, which is ten times as fast as sorting."""
+    low, high = int(data.min()), int(data.max())
+    if high - low >= TABLE:
+        return np.unique(data)
+    found = np.zeros(high - low + 1, dtype=bool)
+    found[data.ravel() - low] = True
+    return np.flatnonzero(found) + low
 
 
 def label_surfaces(labels: Image) -> dict[int, Tensor]:

@@ -13,6 +13,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.points.listed import Pairs
+from DiffRegLib.review.labels import present
 from DiffRegLib.review.metrics import ErrorSummary, Folding, dice, folding, mean_dice, target_registration_error
 from DiffRegLib.transforms import Affine, Transform
 
@@ -115,11 +116,11 @@ def measure(
 
 
 def _overlap(transform: Transform, fixed: Image, moving: Image, names: Mapping[int, str]) -> Overlap:
-    present = [set(map(int, image.data.unique().tolist())) - {0} for image in (fixed, moving)]
-    shared = sorted(present[0] & present[1])
+    known = [present(image) for image in (fixed, moving)]
+    shared = sorted(known[0] & known[1])
     if not shared:
         raise RegistrationError("Both label maps have no label in common: give maps that number organs alike.")
-    lone = tuple(tuple(sorted(mine - theirs)) for mine, theirs in (present, present[::-1]))
+    lone = tuple(tuple(sorted(mine - theirs)) for mine, theirs in (known, known[::-1]))
     warped = [moving.resample(fixed.geometry, t, mode="nearest") for t in (None, transform)]
     corners = fixed.corners()
     box = tuple(tuple(round(v, 3) for v in edge.tolist()) for edge in (corners.amin(0), corners.amax(0)))

@@ -9,9 +9,9 @@ import torch
 
 from DiffRegLib.image import Image
 from DiffRegLib.review.case import IDENTITY, Case, LabelPair, LandmarkPairs
-from DiffRegLib.review.field import FieldMaps
+from DiffRegLib.review.field import FieldMaps, same_grid
 from DiffRegLib.review.folds import FoldedRegion
-from DiffRegLib.review.labels import label_surfaces
+from DiffRegLib.review.labels import label_surfaces, present
 from DiffRegLib.review.limits import Light, LimitOptions
 from DiffRegLib.review.metrics import ErrorSummary, dice, surface_distance, target_registration_error
 from DiffRegLib.transforms import Transform
@@ -65,11 +65,16 @@ def landmark_rows(transform: Transform, pairs: LandmarkPairs) -> LandmarkRows:
 
 def label_rows(transform: Transform, pair: LabelPair) -> list[LabelRow]:
     """Every label of either map, on the fixed grid; the moving labels are carried there by nearest neighbor."""
-    warped = [pair.moving.resample(pair.fixed, t, mode="nearest") for t in (IDENTITY, transform)]
+    start = (
+        pair.moving
+        if same_grid(pair.fixed, pair.moving)
+        else pair.moving.resample(pair.fixed, IDENTITY, mode="nearest")
+    )
+    warped = [start, pair.moving.resample(pair.fixed, transform, mode="nearest")]
     surfaces = label_surfaces(pair.fixed)
     overlaps = [dice(pair.fixed, image) for image in warped]
     moved = [label_surfaces(image) for image in warped]
-    own = set(pair.moving.data.unique().long().tolist()) - {0}
+    own = present(pair.moving)
     rows = []
     for label in sorted(set(surfaces) | own):
         distances = [_distance(surfaces.get(label), there.get(label)) for there in moved]

@@ -14,9 +14,8 @@ import torch
 
 from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
-from DiffRegLib.review.agreement import warped_or_nan
+from DiffRegLib.review.agreement import unregistered
 from DiffRegLib.review.assess import Review
-from DiffRegLib.review.case import IDENTITY
 from DiffRegLib.review.pose_pictures import pose_pictures, with_ellipse
 from DiffRegLib.review.poses import PoseReview
 
@@ -78,7 +77,7 @@ def volumes(review: Review) -> dict[str, Image]:
     found |= {"warped": review.warped}
     if review.case.images is not None:
         fixed, moving = review.case.images
-        found["start"] = warped_or_nan(moving, fixed, IDENTITY)
+        found["start"] = unregistered(moving, fixed)
         least = float(moving.data.min())
         for name in ("warped", "start"):
             found[name] = _filled(found[name], least)
