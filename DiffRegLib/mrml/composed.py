@@ -19,7 +19,7 @@ from DiffRegLib.mrml.seen import name_of, world_matrix
 MARK = "DiffReg.Composed"
 """The attribute of everything that is made here."""
 RED, CYAN = (1.0, 0.0, 0.0), (0.0, 1.0, 1.0)
-LEVELS = 256
+LEVELS, WHITE = 256, 255
 
 
 def clear(scene: Any) -> None:
@@ -31,10 +31,9 @@ def clear(scene: Any) -> None:
 
 def show_difference(fixed: Any, warped: Any) -> None:
     """Fixed minus warped, each in its own window, gray where they agree."""
-    first, second = (_in_window(node) for node in (fixed, warped))
     _same_grid(fixed, warped)
-    node = _hidden_volume(fixed, first - second, "Difference")
-    node.GetDisplayNode().SetWindowLevelMinMax(-1.0, 1.0)
+    first, second = (_in_window(node) for node in (fixed, warped))
+    node = _hidden_volume(fixed, np.subtract(first, second, dtype=np.int16), "Difference", (-WHITE, WHITE))
     show.blend(slicer.mrmlScene, node, None)
 
 
@@ -48,7 +47,7 @@ def show_red_cyan(fixed: Any, warped: Any) -> None:
 
 def show_checkerboard(fixed: Any, warped: Any, tile: float) -> None:
     """Tiles of `tile` mm, by turns from the fixed and from the warped volume."""
-    node = _dressed(show.checkerboard(fixed, warped, "Checkerboard", tile), fixed)
+    node = _dressed(show.checkerboard(fixed, warped, "Checkerboard", tile), like=fixed)
     show.blend(slicer.mrmlScene, node, None)
 
 
@@ -65,8 +64,7 @@ class Curtain:
         _same_grid(fixed, warped)
         self._fixed, self._warped = (_in_window(node)[0] for node in (fixed, warped))
         self._to_voxel = np.linalg.inv(world_matrix(fixed) @ arrays.ijk_to_ras(fixed))
-        self.node = _hidden_volume(fixed, self._fixed[None], "Curtain")
-        self.node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
+        self.node = _hidden_volume(fixed, self._fixed[None], "Curtain", (0, WHITE))
         self._shown = arrays.voxels(self.node.GetImageData())[0]
         self._state = (-1, 0)  # the voxel axis, and the first voxel along it that is the warped volume's
         show.blend(slicer.mrmlScene, self.node, None)
@@ -114,35 +112,34 @@ def color_table(name: str, color_of: Callable[[np.ndarray], np.ndarray], opacity
 
 
 def _tinted(volume: Any, color: tuple[float, float, float]) -> Any:
-    copy = arrays.volume_node(
-        slicer.vtkMRMLScalarVolumeNode,
-        volume.GetName(),
-        volume.GetImageData(),
-        world_matrix(volume) @ arrays.ijk_to_ras(volume),
-    )
-    copy = _dressed(copy, volume)
+    affine = world_matrix(volume) @ arrays.ijk_to_ras(volume)
+    copy = arrays.volume_node(slicer.vtkMRMLScalarVolumeNode, volume.GetName(), volume.GetImageData(), affine)
     table = color_table("Red" if color == RED else "Cyan", lambda t: t[:, None] * np.array(color))
-    copy.GetDisplayNode().SetAndObserveColorNodeID(table.GetID())
-    return copy
+    return _dressed(copy, like=volume, colors=table)
 
 
-def _hidden_volume(like: Any, data: np.ndarray, name: str) -> Any:
-    image = arrays.image_data(np.ascontiguousarray(data, dtype=np.float32))
+def _hidden_volume(like: Any, data: np.ndarray, name: str, window: tuple[float, float]) -> Any:
     affine = world_matrix(like) @ arrays.ijk_to_ras(like)
-    node = _dressed(arrays.volume_node(slicer.vtkMRMLScalarVolumeNode, name, image, affine), None)
-    node.GetDisplayNode().AutoWindowLevelOff()
-    return node
+    node = arrays.volume_node(slicer.vtkMRMLScalarVolumeNode, name, arrays.image_data(data), affine)
+    return _dressed(node, window=window)
 
 
-def _dressed(volume: Any, like: Any) -> Any:
-    volume = _hidden(volume)
-    volume.CreateDefaultDisplayNodes()
-    display = volume.GetDisplayNode()
+def _dressed(volume: Any, like: Any = None, window: tuple[float, float] | None = None, colors: Any = None) -> Any:
+    """The volume in the scene, shown as `like` or in a window, gray or in the colors of a table.
+
+    The display is made here, for the one by default would look for a window among all voxels first.
+    """
+    display = slicer.vtkMRMLScalarVolumeDisplayNode()
     if like is not None and like.GetDisplayNode() is not None:
         display.CopyContent(like.GetDisplayNode())
-    display.SetAttribute(MARK, "1")
-    display.SetSaveWithScene(False)
-    return volume
+    display.AutoWindowLevelOff()
+    if window is not None:
+        display.SetWindowLevelMinMax(*window)
+    if colors is not None or not display.GetColorNodeID():
+        display.SetAndObserveColorNodeID(colors.GetID() if colors is not None else "vtkMRMLColorTableNodeGrey")
+    display = _hidden(display)
+    volume.SetAndObserveDisplayNodeID(display.GetID())
+    return _hidden(volume)
 
 
 def _hidden(node: Any) -> Any:
@@ -153,14 +150,21 @@ def _hidden(node: Any) -> Any:
 
 
 def _in_window(volume: Any) -> np.ndarray:
-    """(1, D, H, W) float32: 0 is black and 1 white, as it is displayed."""
-    values = arrays.voxels(volume.GetImageData())[:1].astype(np.float32)
+    """(C, D, H, W) uint8 of a volume as it is displayed: 0 is black, 255 white."""
     display = volume.GetDisplayNode()
     if display is not None and display.GetWindow() > 0:
         low, width = display.GetLevel() - display.GetWindow() / 2, display.GetWindow()
     else:
-        low, width = float(values.min()), max(float(np.ptp(values)), 1e-9)
-    return np.clip((values - low) / width, 0, 1)
+        low, high = volume.GetImageData().GetScalarRange()
+        width = max(high - low, 1e-9)
+    shown = vtk.vtkImageShiftScale()
+    shown.SetInputData(volume.GetImageData())
+    shown.SetShift(-low)
+    shown.SetScale(WHITE / width)
+    shown.ClampOverflowOn()
+    shown.SetOutputScalarTypeToUnsignedChar()
+    shown.Update()
+    return arrays.voxels(shown.GetOutput())
 
 
 def _same_grid(a: Any, b: Any) -> None:

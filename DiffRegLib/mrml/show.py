@@ -67,8 +67,10 @@ def checkerboard(fixed: Any, warped: Any, name: str, tile: float = 30.0) -> Any:
         )
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     along = [np.arange(n) * step // tile for n, step in zip(first.shape[:0:-1], spacing)]
-    odd = (along[2][:, None, None] + along[1][None, :, None] + along[0][None, None, :]) % 2 == 1
-    tiles = np.where(odd, _in_window_of(fixed, warped, second), first).astype(np.float32)
+    odd = [along[axis] % 2 == 1 for axis in (2, 1, 0)]
+    turns = odd[0][:, None, None] ^ odd[1][None, :, None] ^ odd[2][None, None, :]
+    tiles = first.astype(np.float32)
+    np.copyto(tiles, _in_window_of(fixed, warped, second), where=turns, casting="unsafe")
     return arrays.volume_node(slicer.vtkMRMLScalarVolumeNode, name, arrays.image_data(tiles), affine)
 
 
@@ -96,7 +98,10 @@ def _in_window_of(fixed: Any, warped: Any, values: np.ndarray) -> np.ndarray:
     if None in windows or np.allclose(*windows):
         return values
     (low, width), (other_low, other_width) = windows
-    return (values.astype(np.float32) - other_low) * (width / other_width) + low
+    values = values.astype(np.float32)
+    values *= width / other_width
+    values += low - other_low * (width / other_width)
+    return values
 
 
 def _window(node: Any) -> tuple[float, float] | None:
