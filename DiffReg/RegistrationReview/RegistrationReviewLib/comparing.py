@@ -160,7 +160,7 @@ def legend(parameters: Any) -> str:
     if map_of(parameters) is None:
         return ""
     low, high = limits_of(parameters)
-    unit = "" if parameters.map in (Map.DETERMINANT, Map.SIMILARITY) else " mm"
+    unit = {Map.DETERMINANT: "\N{MULTIPLICATION SIGN}", Map.SIMILARITY: ""}.get(parameters.map, " mm")
     cells = []
     values = np.linspace(low, high, STOPS)
     if parameters.map is Map.DETERMINANT:

@@ -58,7 +58,7 @@ def _deformation(found: dict[str, Any]) -> list[tuple[str, str]]:
         finest = min(counted["spacing_mm"])
         rows[-1:] = [(rows[-1][0], _("{text} (counted every {mm:.1f} mm)").format(text=rows[-1][1], mm=finest))]
     if support := found.get("support"):
-        text = _("{percent:.0f} % of the fixed input, within {reach_mm:.0f} mm of a point; beyond: {outside}")
+        text = _("{percent:.0f} % of the fixed input, within {reach_mm:.0f} mm of data; beyond: {outside}")
         rows.append((_("Driven by data"), text.format(**support)))
     if determinant := found.get("jacobian_determinant"):
         text = _("{min:.2f} to {max:.2f} times the volume").format(**determinant)
