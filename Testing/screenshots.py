@@ -85,7 +85,7 @@ def supervoxel(host: Host, data: Path, arguments: argparse.Namespace) -> None:
     register(host, panel)
     parameters.show_layers = True
     host.process(1000)
-    host.view("DiffRegFixed").mrmlSliceNode().JumpSliceByCentering(*KIDNEY)
+    host.view("DiffRegFixed").mrmlSliceNode().JumpSliceByOffsetting(*KIDNEY)
     host.mouse.click("DiffRegFixed", KIDNEY)
     photograph(host, panel, arguments.folder / "supervoxel-abdomen.webp")
 

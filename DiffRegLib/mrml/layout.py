@@ -112,6 +112,16 @@ def restore(scene: Any, before: int) -> None:
         layout.SetViewArrangement(before)
 
 
+def look_at(node: Any, place: Sequence[float]) -> None:
+    """Moves a slice view to a place in RAS mm, within its plane only where the place would lie outside of it."""
+    node.JumpSliceByOffsetting(*place)
+    to_xy = np.linalg.inv(arrays.matrix_to_array(node.GetXYToRAS()))
+    x, y = (to_xy @ [*place, 1.0])[:2]
+    width, height = node.GetDimensions()[:2]
+    if not (0 <= x < width and 0 <= y < height):
+        node.JumpSliceByCentering(*place)
+
+
 def is_ours(number: int) -> bool:
     """Whether a number of a layout is one of those that are made here."""
     return number in (LAYOUT, NINE, THREE) or PICTURES < number <= PICTURES + _MOST * (_MOST + 1)

@@ -87,7 +87,7 @@ class LayerViews:
         else:
             slice_node = slicer.mrmlScene.GetSingletonNode(VIEWS[other], "vtkMRMLSliceNode")
             if slice_node is not None:
-                slice_node.JumpSliceByCentering(*counterpart)
+                layout.look_at(slice_node, counterpart)
             words = _("Supervoxel {number}, {sides}").format(number=self.picked, sides=self._volumes())
         self._ui.pickedLabel.text = words
         return self.picked
