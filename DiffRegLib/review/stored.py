@@ -60,6 +60,7 @@ def write_pose_review(review: PoseReview, folder: Path) -> None:
         "light": review.light,
         "scores": [dataclasses.asdict(score) for score in review.scores],
         "findings": [{"kind": "pose", "light": review.light, "sentence": f"{_capital(reason)}."}] if reason else [],
+        "trust": {"sentence": " ".join(f"{view['name']}: {view['pictures'][-1]['title']}." for view in shown)},
         "xrays": shown,
     }
     (folder / FACTS).write_text(json.dumps(finite(found), indent=1) + "\n", encoding="utf-8")
