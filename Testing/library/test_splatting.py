@@ -12,6 +12,8 @@ from torch import Tensor
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.splatting import PRESETS, SplattingOptions, register
+from DiffRegLib.methods.splatting.pipeline import for_labels
+from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.points import PointCloud
 from DiffRegLib.transforms import Affine, rigid
 
@@ -88,6 +90,15 @@ def test_labels_keep_apart_what_positions_confuse():
     crossed = PointCloud.labeled(moving.points, [7] * len(ball) + [3] * len(ball))
     wrong = register(fixed, crossed, options)
     assert error(wrong.transform, fixed.points, fixed.points + shift).mean() > 10
+
+
+def test_many_labels_take_fewer_steps_where_no_number_is_asked_for():
+    few, asked = PRESETS["label-maps"], SplattingOptions(fine_iterations=30, stiffness=7.0)
+    assert for_labels(SplattingOptions(), THRESHOLDS.many_labels) == few
+    assert for_labels(SplattingOptions(), THRESHOLDS.many_labels - 1) == SplattingOptions()
+    found = for_labels(asked, THRESHOLDS.many_labels)
+    assert (found.fine_iterations, found.stiffness) == (30, 7.0)
+    assert found.coarse_iterations == few.coarse_iterations < asked.coarse_iterations
 
 
 def test_labels_of_one_side_alone_do_not_pull():

@@ -18,7 +18,7 @@ from DiffRegLib.methods.splatting.deformation import Deformation, faded_transfor
 from DiffRegLib.methods.splatting.initialize import further_affines, initial_affine
 from DiffRegLib.methods.splatting.leading import lead
 from DiffRegLib.methods.splatting.network import SplatNetwork
-from DiffRegLib.methods.splatting.options import SplattingOptions
+from DiffRegLib.methods.splatting.options import PRESETS, SplattingOptions
 from DiffRegLib.methods.splatting.recipe import Attempt, Searched, Start, attempt, coarse_steps, fine_steps, refine
 from DiffRegLib.methods.splatting.thresholds import THRESHOLDS
 from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
@@ -29,6 +29,7 @@ from DiffRegLib.transforms import Transform
 
 MAP = 4.0  # mm, voxels of the map of support
 MARGIN = 50.0  # mm around the points that it shows
+STEPS = ("affine_iterations", "coarse_iterations", "fine_iterations")
 
 
 def register(
@@ -47,7 +48,8 @@ def register(
     deformation is the result. Where it hardly agrees, as when a scan is cut, other starts are tried.
 
     fixed, moving: clouds; the channels whose labels both have are registered, each with its own density.
-    options: see `SplattingOptions`; with its seed, the result is the same on the same device.
+    options: see `SplattingOptions`, and `for_labels` for clouds of many labels. With its seed, the result is the same
+        on the same device.
     initial: transform fixed -> moving to start from, in place of `options.initialization`.
     progress: called with (fraction, message) several times a second, with the loss too (see `Progress`); cancels by
         raising.
@@ -61,6 +63,7 @@ def register(
     check_options(options)
     device = choose_device(options.device)
     clouds = comparable(fixed, moving)
+    options = for_labels(options, len(clouds[0].labels))
     starts = _starts(clouds, options, initial, landmarks)
     on_device = [cloud.to(device) for cloud in clouds]
     if network is not None:
@@ -80,6 +83,15 @@ def register(
     )
     support = _support(clouds[0].points, options)
     return Registration(transform, inverse, found.trace, provenance, residual, support, clouds=(fixed, moving))
+
+
+def for_labels(options: SplattingOptions, labels: int) -> SplattingOptions:
+    """The options with fewer steps where many labels tell what belongs together; a number that is asked for stays."""
+    if labels < THRESHOLDS.many_labels:
+        return options
+    usual, few = SplattingOptions(), PRESETS["label-maps"]
+    unasked = [name for name in STEPS if getattr(options, name) == getattr(usual, name)]
+    return replace(options, **{name: getattr(few, name) for name in unasked})
 
 
 def _starts(

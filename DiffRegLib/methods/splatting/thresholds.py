@@ -42,6 +42,11 @@ class Thresholds:
         "mm, blur of the levels where shape and landmarks are all there is",
         "lung_breathing p00, 110: of 14 schedules the one with the least error at other landmarks",
     )
+    many_labels: int = threshold(
+        16,
+        "labels from which the steps of the preset label-maps are enough, where no other number is asked for",
+        "choice: 61 labels ended at 1.6 mm with them, as with ten times as many; with few, steps are cheap",
+    )
     searched_points: int = threshold(8000, "fixed points that vote for displacements", "memory: 8000 x 3375 windows")
     fit_stiffness: float = threshold(
         1.0, "weight of the bending energy where the grid is fitted to displacements found", "a mm of misfit, a unit"
