@@ -30,9 +30,10 @@ class Normal:
         """Gauss-Newton: the residual's own second derivatives are left out."""
         gradient, residual = difference.gradient, difference.residual
         scale = float(lattice.spacing.prod()) / (difference.scale * len(residual)) * difference.weight
-        matrix = torch.stack([(gradient[a] * gradient[b]).sum(0) for a, b in ENTRIES])
-        vector = (gradient * residual).sum(1)
-        return cls(matrix * scale, vector * scale)
+        matrix = gradient.new_empty(len(ENTRIES), *scale.shape)
+        for entry, (a, b) in zip(matrix, ENTRIES):  # one after the other: each has the size of the level
+            torch.mul((gradient[a] * gradient[b]).sum(0), scale, out=entry)
+        return cls(matrix, (gradient * residual).sum(1).mul_(scale))
 
     def __add__(self, other: Normal) -> Normal:
         return Normal(self.matrix + other.matrix, self.vector + other.vector)
