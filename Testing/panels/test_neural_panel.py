@@ -81,3 +81,19 @@ def test_cancel_gives_the_views_back(host, panel):
     assert panel.preview.node is None
     assert [c.GetForegroundVolumeID() for c in show.composites(slicer.mrmlScene)] == before
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+
+
+def test_repeats_with_other_seeds_are_reviewed(host, panel):
+    """How the result was made is noted on its transform, so that the review can make it again."""
+    from Testing.panels import review_panel
+
+    review = review_panel.open_panel(host)
+    slicer.util.selectModule("NeuralRegistration")
+    splat.run(host, panel)
+    assert panel.ui.statusLabel.text == "", panel.ui.logTextEdit.plainText
+    host.click(panel.ui.reviewButton)
+    review_panel.parameters(review).repeats = 1
+    review_panel.review(host, review)
+    assert review.ui.statusLabel.text == "" and "repeats differ by" in review.ui.trustLabel.text
+    middle = slicer.util.arrayFromVolume(review_panel.parameters(review).spread)[10:-10, 10:-10, 10:-10]
+    assert 0 < np.median(middle) < 1.0  # mm; other points are drawn, and the shift is found again
