@@ -53,7 +53,5 @@ class DenseRegistrationLogic(pair.PairLogic):
 class DenseRegistrationTest(pair.PairTest):
     """Registers a body with its shifted copy."""
 
-    settings = {"dense_stiffness": 10.0}  # a shift needs no detail
-
     def makeLogic(self):
         return DenseRegistrationLogic()

@@ -14,7 +14,6 @@ from DiffRegLib.mrml.panel.self_test import PanelTest
 SHIFT = (6.0, -4.0, 5.0)  # mm from fixed to moving
 POINTS = 400
 MOST_MM = 1.0  # of the mean error
-WAVES = 0.06  # of the volumes, beside 0.5 of the body
 
 
 class PairTest(PanelTest):
@@ -55,23 +54,17 @@ def _points(name: str, shift: tuple[float, float, float]) -> Any:
 
 
 def _volumes(name: str, shift: tuple[float, float, float]) -> Any:
-    """A ball with three balls in it, soft at their borders, in voxels of 3 mm; waves go through it, so that every place
-    differs from those around it, and the shift shows everywhere."""
+    """A uniform ball with three balls in it, soft at their borders, in voxels of 3 mm."""
     size, voxel = 48, 3.0
     z, y, x = np.meshgrid(*[(np.arange(size) - (size - 1) / 2) * voxel] * 3, indexing="ij")
     places = ((0, 0, 0, 60, 0.5), (20, 10, -15, 14, 1.0), (-25, 5, 20, 10, -0.5), (5, -25, 10, 12, 0.7))
-    x, y, z = (axis - mm for axis, mm in zip((x, y, z), shift))
-    values = WAVES * (np.sin(x / 9) + np.cos(y / 11) + np.sin(z / 10)) * _ball(np.stack((x, y, z)), 60)
+    values = np.zeros_like(x)
     for a, b, c, radius, bright in places:
-        values += bright * _ball(np.stack((x - a, y - b, z - c)), radius)
+        away = np.sqrt((x - shift[0] - a) ** 2 + (y - shift[1] - b) ** 2 + (z - shift[2] - c) ** 2)
+        values += bright / (1 + np.exp((away - radius) / 2))
     affine = np.diag([voxel, voxel, voxel, 1.0])
     affine[:3, 3] = -voxel * (size - 1) / 2
     return slicer.util.addVolumeFromArray(1000 * values - 500, ijkToRAS=affine, name=name)
-
-
-def _ball(places: np.ndarray, radius: float) -> np.ndarray:
-    """1 in a ball around the origin, 0 outside of it; places: (3, D, H, W) mm."""
-    return 1 / (1 + np.exp((np.linalg.norm(places, axis=0) - radius) / 2))
 
 
 def _error(transform: Any) -> float:
