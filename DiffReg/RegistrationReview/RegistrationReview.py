@@ -73,6 +73,7 @@ class RegistrationReviewWidget(PanelWidget):
         for button, slot in (
             (self.ui.applyButton, self.onReviewButton),
             (self.ui.loadButton, self.onLoadButton),
+            (self.ui.inverseButton, self.onInverseButton),
             (self.ui.reportButton, self.onReportButton),
             (self.ui.saveLimitsButton, self.onSaveLimitsButton),
             (self.ui.undoButton, self.onUndoButton),
@@ -199,6 +200,10 @@ class RegistrationReviewWidget(PanelWidget):
             except RegistrationError as error:
                 self._message = str(error)
             self.onParametersModified()
+
+    def onInverseButton(self, checked=False):
+        scene_files.turn(self._parameterNode)
+        self.onReviewButton()
 
     def onReportButton(self, checked=False):
         report = Path(self._parameterNode.report)

@@ -23,7 +23,7 @@ REACHED = 0.98  # the share of the fixed image that a field should cover
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence for the reviewer. kind: `direction`, `overlap`, `reach` or `labels`."""
+    """A sentence for the reviewer. kind: `direction`, `vectors`, `overlap`, `reach` or `labels`."""
 
     kind: str
     light: Light
@@ -66,7 +66,7 @@ def _vectors(transform: Transform, p: Tensor, q: Tensor, error: float) -> Findin
         f"The field fits better with the signs of its first two components turned, {other:.2f} mm of landmark error "
         f"against {error:.2f} mm: its vectors seem to be RAS where the file's kind means LPS. Write it again with LPS."
     )
-    return Finding("direction", "red", sentence)
+    return Finding("vectors", "red", sentence)
 
 
 def _turned(figures: str) -> Finding:

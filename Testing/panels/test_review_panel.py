@@ -240,13 +240,19 @@ def test_what_is_missing_or_wrong_stands_under_the_button(host):
     assert not parameters(panel).review
 
 
-def test_the_wrong_direction_is_told(host):
+def test_the_wrong_direction_is_told_and_turned_by_one_button(host):
     panel = review_panel.open_panel(host)
     review_panel.case(panel)
     chosen = parameters(panel)
-    chosen.transform, chosen.inverse = chosen.inverse, chosen.transform
+    chosen.transform, chosen.inverse = chosen.inverse, None
     review_panel.review(host, panel)
     assert "Use the inverse?" in panel.ui.findingsLabel.text
+    host.click(panel.ui.inverseButton)
+    host.wait_until(lambda: not panel.busy, review_panel.SECONDS, "the end of the review")
+    host.process(50)
+    assert chosen.transform.GetName() == "Result inverse inverse"
+    assert score(panel, "landmarks_mean")["after"] < 0.1
+    assert "Use the inverse?" not in panel.ui.findingsLabel.text and not panel.ui.inverseButton.isVisible()
 
 
 def test_a_result_of_another_panel_is_opened_here_and_registered_again_there(host):

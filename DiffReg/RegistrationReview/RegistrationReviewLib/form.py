@@ -76,7 +76,10 @@ def show_buttons(ui: Any, parameters: Any, running: bool, reason: str, message: 
     said = "" if running else message or reason
     ui.statusLabel.text = said
     ui.statusLabel.setVisible(bool(said))
-    compared = bool(parameters.review) and "xrays" not in facts_of(parameters)
+    facts = facts_of(parameters)
+    compared = bool(facts) and "xrays" not in facts
+    turned = any(finding["kind"] == "direction" for finding in facts.get("findings", ()))
+    ui.inverseButton.setVisible(turned and not running)
     for name in NEEDS_REVIEW:
         getattr(ui, name).enabled = compared
     ui.reportButton.enabled = bool(parameters.report)

@@ -60,6 +60,18 @@ def _of_result(folder: Path) -> dict[str, Output]:
     return found
 
 
+def turn(parameters: Any) -> None:
+    """The inverse takes the place of the transform; one is made where there is none."""
+    transform, inverse = parameters.transform, parameters.inverse
+    if inverse is None:
+        name = _("{name} inverse").format(name=transform.GetName())
+        inverse = slicer.mrmlScene.AddNewNodeByClass(transform.GetClassName(), name)
+        inverse.CopyContent(transform)
+        inverse.Inverse()
+    with slicer.util.NodeModify(parameters.parameterNode):
+        parameters.transform, parameters.inverse = inverse, transform
+
+
 def register_again(parameters: Any) -> None:
     """Opens the panel of the method with these inputs, and with the pairs as landmarks that pull.
 
