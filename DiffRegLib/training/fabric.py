@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.ops.device import choose_device
+from DiffRegLib.ops.device import choose_device, has_bfloat16
 from DiffRegLib.training.options import RunOptions
-
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
 
 
 def start_fabric(options: RunOptions, folder: Path) -> Any:
@@ -25,6 +23,7 @@ def start_fabric(options: RunOptions, folder: Path) -> Any:
             'Training needs the package lightning-fabric: install it with pip install "diffreg[train]".'
         ) from error
     device = choose_device(options.device)
+    half = options.precision == "bf16" or (options.precision == "auto" and has_bfloat16(device))
     alone = options.devices * options.nodes == 1
     fabric = Fabric(
         accelerator=device.type,
@@ -32,7 +31,7 @@ def start_fabric(options: RunOptions, folder: Path) -> Any:
         strategy="auto" if alone else "ddp_find_unused_parameters_true",
         devices=options.devices,
         num_nodes=options.nodes,
-        precision=PRECISIONS[options.precision],
+        precision="bf16-mixed" if half else "32-true",
         loggers=_curves(folder) if options.tensorboard else None,
     )
     fabric.launch()

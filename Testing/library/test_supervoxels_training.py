@@ -14,16 +14,20 @@ from DiffRegLib.methods.supervoxels.model import Model, means, predict, read_mod
 from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, TrainingOptions
 from DiffRegLib.methods.supervoxels.preparation import halved, prepare
-from DiffRegLib.methods.supervoxels.training import Example, Trainer, train
+from DiffRegLib.methods.supervoxels.training import Example, SupervoxelLearner
 from DiffRegLib.methods.supervoxels.training_run import run
 from DiffRegLib.methods.supervoxels.validation import SEED, Labeled, carried_dice
 from DiffRegLib.review.metrics import dice, mean_dice
+from DiffRegLib.training.checkpoint import TRACE
+from DiffRegLib.training.options import RunOptions
 from DiffRegLib.training.tensors import write_tensors
+from DiffRegLib.training.trainer import train
 from Testing.library.bodies import body_ct
 
 BOX = PreparationOptions(spacing=8.0, box=(32, 24, 40))
 FEW = SegmentationOptions(layers=2, classes=8, segments=12, margin=10.0)
-SHORT = TrainingOptions(iterations=4, batch=2, block=6, warp=5.0, checkpoint=2, device="cpu")
+SHORT = TrainingOptions(iterations=4, batch=2, block=6, warp=5.0)
+RUN = RunOptions(device="cpu", checkpoint=2)
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +75,39 @@ def test_scan_and_classes_move_together(example):
     assert (means[:, 2:-2, 2:-2, 2:-2] - classes[:, 2:-2, 2:-2, 2:-2]).abs().mean() < 0.5
 
 
+def column(folder, name) -> list[float]:
+    """Of the trace."""
+    names, *rows = [line.split(",") for line in (folder / TRACE).read_text().split()]
+    return [float(row[names.index(name)]) for row in rows]
+
+
 def test_a_resumed_training_ends_with_the_same_weights(example, tmp_path):
-    straight = Trainer([example], 8, BOX, SHORT)
-    list(straight.steps())
-    halfway = Trainer([example], 8, BOX, SHORT)
-    steps = halfway.steps()
-    next(steps), next(steps)
-    halfway.save(tmp_path)
-    again = Trainer([example], 8, BOX, SHORT)
-    again.resume(tmp_path)
-    assert len(again.trace) == 2
-    list(again.steps())
+    folders = [tmp_path / name for name in ("straight", "halfway")]
+    for folder in folders:
+        folder.mkdir()
+    options = TrainingOptions(**{**vars(SHORT), "iterations": 4})
+    straight, again = (SupervoxelLearner([example], 8, BOX, options) for _ in range(2))
+    train(straight, RUN, folders[0], {})
+
+    def stop(fraction, message, iteration, **details):
+        if iteration == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(SupervoxelLearner([example], 8, BOX, options), RUN, folders[1], {}, progress=stop)
+    assert len(column(folders[1], "loss")) == 2
+    train(again, RUN, folders[1], {}, resume=True)
     for a, b in zip(straight.network.state_dict().values(), again.network.state_dict().values()):
         assert torch.equal(a, b)
-    assert [s.loss for s in straight.trace] == [s.loss for s in again.trace]
+    assert column(folders[0], "loss") == column(folders[1], "loss")
 
 
-def test_training_teaches(example):
-    trainer = Trainer([example], 8, BOX, TrainingOptions(iterations=25, batch=2, block=0, warp=2.0, device="cpu"))
-    steps = list(trainer.steps())
-    assert steps[-1].loss < 0.7 * steps[0].loss
-    assert steps[-1].right > 2 / 8  # chance is 1 / 8
+def test_training_teaches(example, tmp_path):
+    options = TrainingOptions(iterations=25, batch=2, block=0, warp=2.0)
+    train(SupervoxelLearner([example], 8, BOX, options), RUN, tmp_path, {})
+    losses = column(tmp_path, "loss")
+    assert losses[-1] < 0.7 * losses[0]
+    assert column(tmp_path, "right")[-1] > 2 / 8  # chance is 1 / 8
 
 
 def test_the_dice_of_carried_labels_is_that_of_the_motion_found():
@@ -116,7 +132,8 @@ def test_labels_validate_a_training_from_files(tmp_path):
     write_image(Image((scan.data > 100).int(), scan.affine), tmp_path / "labels.nii.gz", "uint8")
     inputs = {"reference": str(tmp_path / "body.nii.gz"), "labels_1": str(tmp_path / "labels.nii.gz")}
     options = {
-        "training": {**vars(SHORT), "validation": 3},
+        "training": vars(SHORT),
+        "run": {"device": "cpu", "checkpoint": 3},
         "preparation": vars(BOX),
         "segmentation": vars(FEW),
         "reference": {},
@@ -124,9 +141,10 @@ def test_labels_validate_a_training_from_files(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     said = run(inputs, options, folder, False, lambda *a, **k: None)
-    trace = [line.split(",")[-1] for line in (folder / "trace.csv").read_text().split()]
-    assert trace[0] == "dice" and [value == "nan" for value in trace[1:]] == [True, True, False, False]
-    assert f"{float(trace[-1]):.3f}" in said
+    assert [value == value for value in column(folder, "validation")] == [False, False, True, True]
+    assert "right in the last steps" in said
+    best = min(value for value in column(folder, "validation") if value == value)
+    assert read_model(folder).facts["dice"] == pytest.approx(1 - best, abs=1e-6)
     with pytest.raises(RegistrationError, match="2 label maps are given for 1 scans"):
         run({**inputs, "labels_2": inputs["labels_1"]}, options, folder, False, lambda *a, **k: None)
 
@@ -136,29 +154,34 @@ def test_a_training_is_not_resumed_with_another_reference(tmp_path):
         write_image(body_ct(center), tmp_path / f"{name}.nii.gz")
     other = body_ct()
     write_image(Image(other.data.flip(1) * 0.9, other.affine), tmp_path / "other.nii.gz")
-    options = {"training": vars(SHORT), "preparation": vars(BOX), "segmentation": vars(FEW), "reference": {}}
+    options = {
+        "training": vars(SHORT),
+        "preparation": vars(BOX),
+        "segmentation": vars(FEW),
+        "reference": {},
+        "run": vars(RUN),
+    }
     folder = tmp_path / "out"
     folder.mkdir()
     run({"reference": str(tmp_path / "here.nii.gz")}, options, folder, False, lambda *a, **k: None)
     again = {**options, "training": {}}
-    assert "nothing was run" in run(
-        {"reference": str(tmp_path / "here.nii.gz")}, again, folder, True, lambda *a, **k: None
-    )
+    run({"reference": str(tmp_path / "here.nii.gz")}, again, folder, True, lambda *a, **k: None)
     with pytest.raises(RegistrationError, match="another reference"):
         run({"reference": str(tmp_path / "other.nii.gz")}, again, folder, True, lambda *a, **k: None)
 
 
 def test_a_checkpoint_of_another_training_is_refused(example, tmp_path):
-    Trainer([example], 8, BOX, SHORT).save(tmp_path)
+    train(SupervoxelLearner([example], 8, BOX, SHORT), RUN, tmp_path, {})
+    faster = TrainingOptions(**{**vars(SHORT), "learning_rate": 0.1})
     with pytest.raises(RegistrationError, match="learning rate"):
-        Trainer([example], 8, BOX, TrainingOptions(**{**vars(SHORT), "learning_rate": 0.1})).resume(tmp_path)
+        train(SupervoxelLearner([example], 8, BOX, faster), RUN, tmp_path, {}, resume=True)
     other = Example(example.scan + 1, example.layers)
     with pytest.raises(RegistrationError, match="other scans"):
-        Trainer([other], 8, BOX, SHORT).resume(tmp_path)
+        train(SupervoxelLearner([other], 8, BOX, SHORT), RUN, tmp_path, {}, resume=True)
 
 
 def test_weights_come_back_from_their_file(example, tmp_path):
-    train(Trainer([example], 8, BOX, SHORT), tmp_path, {"reference": "body"})
+    train(SupervoxelLearner([example], 8, BOX, SHORT), RUN, tmp_path, {"reference": "body"})
     model = read_model(tmp_path)
     assert model.preparation == BOX and model.facts["steps"] == 4
     scan = Image(example.scan, torch.eye(4))

@@ -14,6 +14,7 @@ from DiffRegLib.methods.supervoxels.options import (
     SupervoxelOptions,
     TrainingOptions,
 )
+from DiffRegLib.training.options import RunOptions
 
 __all__ = ["METHOD", "SupervoxelOptions", "register"]
 
@@ -54,6 +55,7 @@ METHOD = Method(
         ),
         options={
             "training": TrainingOptions,
+            "run": RunOptions,
             "segmentation": SegmentationOptions,
             "preparation": PreparationOptions,
             "reference": ReferenceOptions,

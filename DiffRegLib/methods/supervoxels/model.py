@@ -17,9 +17,9 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.network import STRIDE, SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions
 from DiffRegLib.options import from_dict, to_dict
+from DiffRegLib.training.options import NETWORK
 from DiffRegLib.training.tensors import read_tensors, write_tensors
 
-NETWORK = "network.safetensors"  # the weights in the folder of a training
 FORM = "a network of supervoxels, version 1"
 SLAB = 16  # slices of the output at a time
 HALO = 2  # slices around them: one for the head's neighborhoods, one for the interpolation

@@ -82,10 +82,4 @@ class TrainingOptions:
     block: int = option(
         24, "the head sees a random block of this width of each scan, 0 the whole scan", "output voxels", 0, 512
     )
-    mixed_precision: bool = option(True, "numbers of half the width where the processor has them")
-    validation: int = option(
-        500, "steps between two looks at the Dice of the labels, where they are given", "steps", 1, 10**8
-    )
-    checkpoint: int = option(50, "steps between two checkpoints, from which a training goes on", "steps", 1, 10**7)
     seed: int = option(0, "seed of weights, layers and motion", low=0, high=2**31 - 1)
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute; auto takes a GPU where there is one")

@@ -15,7 +15,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Part, Progress
 from DiffRegLib.methods.supervoxels.deeds import read_deeds
 from DiffRegLib.methods.supervoxels.layers import divide
-from DiffRegLib.methods.supervoxels.model import NETWORK, means
+from DiffRegLib.methods.supervoxels.model import means
 from DiffRegLib.methods.supervoxels.options import (
     PreparationOptions,
     ReferenceOptions,
@@ -25,9 +25,12 @@ from DiffRegLib.methods.supervoxels.options import (
 from DiffRegLib.methods.supervoxels.pipeline import carry
 from DiffRegLib.methods.supervoxels.preparation import boxed, halved, prepare
 from DiffRegLib.methods.supervoxels.reference import align
-from DiffRegLib.methods.supervoxels.training import CHECKPOINT, FORM, Example, Trainer, train
+from DiffRegLib.methods.supervoxels.training import Example, SupervoxelLearner
 from DiffRegLib.options import from_dict
+from DiffRegLib.training.checkpoint import stored_options
+from DiffRegLib.training.options import RunOptions
 from DiffRegLib.training.tensors import read_tensors, write_tensors
+from DiffRegLib.training.trainer import train
 
 CARRIED = "examples.safetensors"
 CARRIED_FORM = "scans with carried supervoxels, version 1"
@@ -41,7 +44,7 @@ def run(
 
     inputs: role -> path. options: the values that were given; the rest are the defaults, or those of the checkpoint.
     """
-    stored = read_tensors(folder / CHECKPOINT, FORM)[1] if resume else {}
+    stored = stored_options(folder) if resume else {}
     training = from_dict(TrainingOptions, {**stored.get("training", {}), **options["training"]})
     if resume:
         examples, preparation, classes = _kept(folder)
@@ -52,22 +55,14 @@ def run(
         deeds = from_dict(ReferenceOptions, dict(options["reference"])).deeds
         classes = segmentation.classes
         examples = _examples(inputs, preparation, segmentation, training.seed, deeds, Part(progress, 0.0, PREPARED))
-    trainer = Trainer(examples, classes, preparation, training)
-    if resume:
-        trainer.resume(folder)
-    else:
+    learner = SupervoxelLearner(examples, classes, preparation, training)
+    if not resume:
         _keep(folder, examples, preparation, classes)
-    done = len(trainer.trace)
-    if done >= training.iterations and (folder / NETWORK).is_file():
-        return f"{folder} has been trained for {done} steps already; nothing was run."
     names = [Path(path).name for path in scans_of(inputs)]
     facts = {"reference": names[0], "scans": names[1:], "means": means(examples[0].scan)}
-    train(trainer, folder, facts, Part(progress, PREPARED, 1.0))
-    steps = len(trainer.trace)
-    right = 100 * sum(step.right for step in trainer.trace[-50:]) / min(50, steps)
-    dice = trainer.trace[-1].dice
-    carried = f", Dice of the labels that they carry {dice:.3f}" if dice == dice else ""
-    return f"Wrote {folder}, {right:.0f} % of the voxels right in the last of {steps} steps{carried}."
+    run_options = from_dict(RunOptions, dict(options["run"]))
+    last = train(learner, run_options, folder, facts, resume, Part(progress, PREPARED, 1.0))
+    return f"Wrote {folder}, {100 * last['right']:.0f} % of the voxels right in the last steps."
 
 
 def scans_of(inputs: Mapping[str, Any]) -> list[str]:
