@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import replace
 
 from DiffRegLib.cli import register
-from DiffRegLib.cli.inputs import add_inputs, check_file, given_inputs
+from DiffRegLib.cli.inputs import add_inputs, check_weights, given_inputs
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files.kinds import check_input
 from DiffRegLib.methods.method import Method
@@ -15,7 +14,6 @@ from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.options import add_arguments as add_options
 from DiffRegLib.options import from_arguments, to_dict
 from DiffRegLib.radiographs.options import ImagingOptions
-from DiffRegLib.training.options import NETWORK
 
 WORDED_HERE = ("start", "network")  # inputs that are given as numbers too, or by an option
 
@@ -47,7 +45,7 @@ def run(given: argparse.Namespace, method: Method) -> int:
     }
     inputs = given_inputs(given, [entry for entry in method.inputs if entry.role not in WORDED_HERE])
     inputs |= {"start": start} if isinstance(start, str) else {}
-    inputs |= {"network": network_file(pose.network)} if pose.network else {}
+    inputs |= {"network": check_weights(pose.network, "the network")} if pose.network else {}
     if (given.landmarks is None) != (given.clicks is None):
         raise RegistrationError(
             "{landmarks} and {clicks} belong together: give both or none.", option=("landmarks", "clicks")
@@ -71,8 +69,3 @@ def start_of(words: list[str]) -> list[float] | str | None:
         f"{{start}} is {' '.join(words)}: give a file, or six numbers rx ry rz tx ty tz in degrees and mm.",
         option="start",
     )
-
-
-def network_file(path: str) -> str:
-    """The weights of a file, or of a folder of `diffreg train`; raises RegistrationError where there are none."""
-    return check_file(os.path.join(path, NETWORK) if os.path.isdir(path) else path, "the network")

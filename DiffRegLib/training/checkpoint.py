@@ -23,7 +23,7 @@ TRACE = "trace.csv"
 class State:
     """Steps so far with their losses, and the best validation with the weights that reached it.
 
-    waited: checkpoints since the best one. seconds: that the training took, over all its pieces.
+    validations: loss by step. waited: validations since the best one. seconds: that all pieces of the training took.
     """
 
     names: tuple[str, ...] = ()
@@ -31,6 +31,7 @@ class State:
     best: float | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     waited: int = 0
+    validations: dict[int, float] = field(default_factory=dict)
     seconds: float = 0.0
     optimizer: dict[str, Tensor] = field(default_factory=dict)
 
@@ -42,9 +43,17 @@ class State:
         parts = {part: stored.part(part) for part in ("weights", "best", "optimizer")}
         learner.load_state_dict(parts["weights"])
         content, rows = stored.content, stored.tensors["trace"].tolist()
-        waited, seconds = content["waited"], content.get("seconds", 0.0)
-        names = tuple(content["names"])
-        return cls(names, rows, content["best"], parts["best"], waited, seconds, parts["optimizer"])
+        seen = {int(step): loss for step, loss in content["validations"]}
+        return cls(
+            names=tuple(content["names"]),
+            rows=rows,
+            best=content["best"],
+            best_weights=parts["best"],
+            waited=content["waited"],
+            validations=seen,
+            seconds=content["seconds"],
+            optimizer=parts["optimizer"],
+        )
 
     @property
     def steps(self) -> int:
@@ -63,6 +72,7 @@ class State:
 
     def compare(self, loss: float, learner: Learner) -> None:
         """A validation: keeps the weights where it is the best so far."""
+        self.validations[self.steps] = loss
         self.waited += 1
         if self.best is None or loss < self.best:
             self.best, self.waited = loss, 0
@@ -97,11 +107,18 @@ def write_checkpoint(folder: Path, state: State, learner: Learner, optimizer: to
     tensors = {f"{part}.{name}": t for part, found in parts.items() for name, t in found.items()}
     tensors["trace"] = torch.tensor(state.rows, dtype=torch.float64)
     content = {name: getattr(state, name) for name in ("names", "best", "waited", "seconds")}
-    content["identity"] = learner.identity()
+    content |= {"validations": list(state.validations.items()), "identity": learner.identity()}
     write_tensors(folder / CHECKPOINT, tensors, content, FORM)
-    lines = [",".join(("iteration", *state.names))]
-    lines += [",".join((str(n), *(f"{value:.9g}" for value in row))) for n, row in enumerate(state.rows, 1)]
-    write_whole(folder / TRACE, ("\n".join(lines) + "\n").encode())
+    write_whole(folder / TRACE, _table(state).encode())
+
+
+def _table(state: State) -> str:
+    """The trace as .csv, with the validations where there are some."""
+    lines = [",".join(("iteration", *state.names, *(["validation"] if state.validations else [])))]
+    for n, row in enumerate(state.rows, 1):
+        found = [state.validations.get(n, math.nan)] if state.validations else []
+        lines.append(",".join((str(n), *(f"{value:.9g}" for value in (*row, *found)))))
+    return "\n".join(lines) + "\n"
 
 
 def stored_options(folder: Path) -> dict[str, dict[str, Any]]:
@@ -119,7 +136,7 @@ def read_checkpoint(folder: Path, identity: dict[str, dict[str, Any]]) -> Stored
             if was == value:
                 continue
             if group == "data":
-                raise RegistrationError(f"{path} was trained on another {name}: name the one to resume.", path=path)
+                raise RegistrationError(f"{path} was trained on other {name}: name those to resume.", path=path)
             raise RegistrationError(
                 f"{path} was trained with {{{name}}} {was}, not {value}: use that to resume.", option=name, path=path
             )

@@ -97,19 +97,24 @@ class _Run:
         return list(range(first, first + batch))
 
     def keep(self) -> None:
-        """Validates, and writes the checkpoint and the trace; both appear whole."""
-        with torch.no_grad():
-            self.learner.eval()
-            loss = self.learner.validation()
-            self.learner.train()
+        """Validates where it is time for it, and writes the checkpoint and the trace; both appear whole."""
+        steps, every = self.state.steps, self.options.checkpoint * self.options.validated
+        loss = self._validated() if steps % every == 0 or steps == self.learner.iterations else None
         if loss is not None:
             self.state.compare(loss, self.learner)
             if self.fabric.loggers:
-                self.fabric.log_dict({"validation": loss}, self.state.steps)
+                self.fabric.log_dict({"validation": loss}, steps)
         self.state.seconds = time.monotonic() - self._begin
         if self.first:
             write_checkpoint(self.folder, self.state, self.learner, self.optimizer)
         self.fabric.barrier()
+
+    @torch.no_grad()
+    def _validated(self) -> float | None:
+        self.learner.eval()
+        loss = self.learner.validation()
+        self.learner.train()
+        return loss
 
     def finish(self, facts: dict[str, Any]) -> dict[str, float]:
         """Writes the weights, the best validated ones where there are such; returns the means of the last steps."""

@@ -182,7 +182,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
     train(learner(), RUN, tmp_path, {})
     with pytest.raises(RegistrationError, match="seed 0, not 1"):
         train(learner(options=TrainingOptions(**{**vars(SHORT), "seed": 1})), RUN, tmp_path, {}, resume=True)
-    with pytest.raises(RegistrationError, match="another CT"):
+    with pytest.raises(RegistrationError, match="other CT"):
         train(learner(cells=15), RUN, tmp_path, {}, resume=True)
 
 
@@ -231,7 +231,7 @@ def test_command_trains_and_goes_on(files, capsys):
     assert "--resume" in capsys.readouterr().err
     assert main([*words[:4], "--size", "24", "-o", str(out), "--resume", "--iterations", "5"]) == 0
     lines = (out / "trace.csv").read_text().splitlines()
-    assert len(lines) == 6 and lines[0] == "iteration,loss,direction,length,value,learning_rate"
+    assert len(lines) == 6 and lines[0] == "iteration,loss,direction,length,value,learning_rate,validation"
     assert LearnedSimilarity.load(out, "cpu").facts["steps"] == 5
 
 

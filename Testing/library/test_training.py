@@ -148,6 +148,9 @@ def test_it_ends_when_validation_gets_worse_and_keeps_the_best(tmp_path):
     assert_equal(weights(tmp_path), seen[1])
     _, facts = read_tensors(tmp_path / NETWORK, "a line")
     assert facts["steps"] == 20 and facts["validation"] == 0.0
+    names, *rows = [line.split(",") for line in (tmp_path / TRACE).read_text().split()]
+    found = {int(row[0]): float(row[-1]) for row in rows if row[-1] != "nan"}
+    assert names[-1] == "validation" and found == {4: 1.0, 8: 0.0, 12: 3.0, 16: 4.0, 20: 5.0}
 
 
 def test_patience_goes_on_where_it_was(tmp_path):
@@ -177,7 +180,7 @@ def test_another_training_is_refused(tmp_path):
     train(Line(), RUN, tmp_path, {})
     with pytest.raises(RegistrationError, match="seed 0, not 1"):
         read_checkpoint(tmp_path, Line(seed=1).identity())
-    with pytest.raises(RegistrationError, match="another line"):
+    with pytest.raises(RegistrationError, match="other line"):
         read_checkpoint(tmp_path, {"data": {"line": 3}})
 
 

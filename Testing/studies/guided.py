@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,17 +70,14 @@ def main() -> None:
     print(" points < 0.3 / 1 / 5 mm | CPU s |\n|---|---|---|---|---|---|---|---|")
     for name in given.sets:
         for start in given.starts:
-            found = list(CASES(name)(start, given.cases))
+            cases = PELVIS[name] if name in PELVIS else partial(_other, name)
+            found = list(cases(start, given.cases))
             with one_thread():
                 print(_row(f"{name}, {start}, start", [(c, c.start, 0.0) for c in found]))
                 print(_row(f"{name}, {start}, network", [_led(learned, c) for c in found]), flush=True)
                 if not given.alone:
                     rows = [_followed(given.network, c) for c in found]
                     print(_row(f"{name}, {start}, then gradient NCC", rows), flush=True)
-
-
-def CASES(name: str) -> Callable[[str, list[int]], Iterator[Case]]:  # noqa: N802
-    return PELVIS.get(name) or (lambda start, chosen: _other(name, start, chosen))
 
 
 def _pelvis(cases: Callable) -> Callable[[str, list[int]], Iterator[Case]]:

@@ -23,7 +23,7 @@ class PoseOptions:
 
     network: str = option(
         "",
-        "weights of a learned similarity, or a folder of diffreg train: the network leads from the start in place of "
+        "weights of a learned similarity, a folder of diffreg train or a known name: the network leads in place of "
         "the search, gradient-ncc follows",
     )
     search: bool = option(

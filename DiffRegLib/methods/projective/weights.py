@@ -16,6 +16,7 @@ from DiffRegLib.methods.projective.network import SimilarityNetwork
 from DiffRegLib.methods.projective.training_options import NetworkOptions
 from DiffRegLib.options import from_dict, to_dict
 from DiffRegLib.training.options import NETWORK
+from DiffRegLib.training.registry import find_weights
 from DiffRegLib.training.tensors import read_tensors, write_tensors
 
 FORMAT = "diffreg projective similarity 1"
@@ -27,11 +28,11 @@ def write_weights(path: Path, network: SimilarityNetwork, facts: dict[str, Any])
 
 
 def read_weights(path: str | os.PathLike) -> tuple[SimilarityNetwork, dict[str, Any]]:
-    """The network of a file, or of a folder that `diffreg train` made, ready to be used, and the facts with it.
+    """The network of a file, of a folder that `diffreg train` made, or of a known name, and the facts with it.
 
     Raises RegistrationError for anything else.
     """
-    path = Path(path)
+    path = Path(find_weights(os.fspath(path), method="projective"))
     tensors, content = read_tensors(path / NETWORK if path.is_dir() else path, FORMAT)
     return build(tensors, content, path), content.get("facts", {})
 

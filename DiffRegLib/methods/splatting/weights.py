@@ -11,6 +11,7 @@ from DiffRegLib.methods.splatting.network import SplatNetwork
 from DiffRegLib.methods.splatting.network_options import NetworkOptions
 from DiffRegLib.options import from_dict, to_dict
 from DiffRegLib.training.options import NETWORK
+from DiffRegLib.training.registry import find_weights
 from DiffRegLib.training.tensors import read_tensors, write_tensors
 
 FORM = "a network of splatting, version 1"
@@ -22,8 +23,8 @@ def write_network(path: Path, network: SplatNetwork, facts: dict[str, Any]) -> N
 
 
 def read_network(path: str | os.PathLike) -> SplatNetwork:
-    """The network of a file, or of a folder that `diffreg train` made; raises RegistrationError for anything else."""
-    path = Path(path)
+    """The network of a file, of a folder that `diffreg train` made, or of a known name; else RegistrationError."""
+    path = Path(find_weights(os.fspath(path), method="splatting"))
     tensors, content = read_tensors(path / NETWORK if path.is_dir() else path, FORM)
     try:
         network = SplatNetwork(from_dict(NetworkOptions, content["network"]))
