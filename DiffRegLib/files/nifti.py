@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ LABEL, DISPLACEMENT, VECTOR = 1002, 1006, 1007
 """Intent codes: names of structures; vectors from a point to where it goes; any vectors."""
 UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 """Spatial units of `xyzt_units` in mm: unknown, m, mm, micrometers."""
+SLICES = 16
+"""That are brought to the type of the file at a time."""
 AGREEMENT = 0.1
 """Voxels by which qform and sform may differ: float32 and quaternions are rounded."""
 
@@ -113,9 +116,8 @@ def write(image: Image, path: str | Path, dtype: str) -> None:
     """
     import nibabel
 
-    data = stored_as(image.data.flatten(0, 1), dtype)  # slice by slice
     head = nibabel.Nifti1Header()
-    head.set_data_dtype(data.dtype)
+    head.set_data_dtype(np.dtype(dtype))
     size = image.shape[::-1]
     head.set_data_shape(size if image.channels == 1 else (*size, 1, image.channels))
     head["intent_code"] = 0 if image.channels == 1 else VECTOR
@@ -123,7 +125,9 @@ def write(image: Image, path: str | Path, dtype: str) -> None:
     head.set_qform(image.affine.numpy(), code=1)
     head.set_sform(image.affine.numpy(), code=1)
     head["vox_offset"], head["magic"], head["scl_slope"] = 352, b"n+1", 1.0
-    content = [head.binaryblock + bytes(4), memoryview(np.ascontiguousarray(data)).cast("B")]
+    slabs = image.data.flatten(0, 1).split(SLICES)
+    voxels = (memoryview(stored_as(slab, dtype)).cast("B") for slab in slabs)
+    content = itertools.chain([head.binaryblock + bytes(4)], voxels)
     try:
         with open(path, "wb") as file:
             for block in packed(content) if str(path).lower().endswith(".gz") else content:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 PIECE = 1 << 21
 """Bytes packed at a time."""
@@ -16,14 +17,20 @@ HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
 
 def packed(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """The bytes of a gzip file of these blocks, one after the other."""
-    pieces = [block[n : n + PIECE] for block in blocks for n in range(0, len(block), PIECE)]
+    """The bytes of a gzip file of these blocks, one after the other; few are held at a time."""
+    pieces = (block[n : n + PIECE] for block in blocks for n in range(0, len(block), PIECE))
     yield HEAD
     checksum = size = 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for piece, deflated in zip(pieces, pool.map(_deflated, pieces)):
+    cores = os.cpu_count() or 1
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        for piece in pieces:
             checksum, size = zlib.crc32(piece, checksum), size + len(piece)
-            yield deflated
+            waiting.append(pool.submit(_deflated, piece))
+            if len(waiting) > 2 * cores:
+                yield waiting.popleft().result()
+        for deflated in waiting:
+            yield deflated.result()
     yield b"\x03\x00" + struct.pack("<II", checksum, size & 0xFFFFFFFF)
 
 

@@ -61,7 +61,6 @@ def write_result(
     write_metrics(folder / METRICS, {**metrics, **registration.metrics, "notes": notes, **_facts(registration)})
     if pair is not None and output.overview and not (folder / OVERVIEW).exists():
         report(0.97, "Drawing the overview.")
-        release_freed()
         _draw(folder / OVERVIEW, registration, pair, None if pairs is None else (pairs.fixed, pairs.moving))
 
 
@@ -90,6 +89,7 @@ def _write_warped(folder: Path, registration: Registration, pair: tuple[Opened, 
     for name, side, pull, push, like in sides:  # one after the other, each on all cores: half the memory
         release_freed()
         write(carry(side, pull, push, like), folder / f"warped_{name}{suffix_for(side)}")
+    release_freed()
 
 
 def _measures(
