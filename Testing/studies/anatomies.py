@@ -139,7 +139,10 @@ def _walk(case: Case) -> tuple[list[float], float]:
         pose = crowd.refined(pose, signs, steps)
         errors.append(case.error(pose[0]))
     candidate = Candidate(pose[0], 0.0, tuple(signs[0].tolist()))
-    for finish in (lambda: ended(scene, candidate, Watch(0)), lambda: best_end(scene, [candidate], Watch(0))):
+    for finish in (
+        lambda: ended(scene, candidate, Watch(0)),
+        lambda: best_end(scene, [candidate], Watch(0)),
+    ):
         errors.append(case.error(finish().best.pose))
     return errors, float(agreement.evidence)
 

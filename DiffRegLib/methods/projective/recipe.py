@@ -35,7 +35,7 @@ from DiffRegLib.methods.projective.uncertainty import uncertainty
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
-BELIEVED = 0.12  # evidence at the last stage of the search below which another round is worth its time
+BELIEVED = 0.1  # evidence at the last stage of the search below which another round is worth its time
 LEAD = 0.85  # of the best evidence; where the best pose elsewhere has less, no further round is needed
 FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
 SIGNS = (1.0, -1.0)  # polarities that a view may have

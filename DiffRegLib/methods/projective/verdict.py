@@ -14,8 +14,8 @@ class Thresholds:
 
     same: float = 0.985  # correlation of images that show the same line integrals; noise of 1 % leaves 0.99
     lost_same: float = 0.9  # the same; moved soft tissue alone leaves more
-    evidence: float = 0.12  # chosen: right poses of X-rays of other anatomy have 0.24 to 0.57; not yet calibrated
-    lost: float = 0.05  # chosen: far below any right pose seen
+    evidence: float = 0.1  # chosen: right poses of other anatomy have 0.12 to 0.64, wrong ones of spine_ap 4 up to 0.07
+    lost: float = 0.04  # chosen: far below any right pose seen
     known: float = 0.15  # part of the field: below, less than a sixth of the picture speaks
     rival: float = 0.9  # of the evidence: a pose elsewhere, or the other polarity
     oriented: float = 1.15  # of the evidence: another orientation of the image; symmetric anatomy reaches 1.08
