@@ -60,6 +60,16 @@ def test_the_shadow_of_a_bead_falls_on_its_projected_pixel():
     torch.testing.assert_close(seen, expected, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_an_aimed_camera_sees_the_point_in_the_middle_along_the_same_ray(mirrored):
+    camera, point = oblique(mirrored), POINTS[3]
+    aimed = camera.aimed(point)
+    seen = aimed.project(point[None])[0][0]
+    assert seen.tolist() == pytest.approx([150.0, 99.5])
+    before, after = (c.detector_points(c.project(point[None])[0])[0] for c in (camera, aimed))
+    torch.testing.assert_close(before, after)
+
+
 def test_the_image_of_average_pooling_has_the_resized_camera():
     camera = oblique()
     for factor in (2, 4, 5):

@@ -10,6 +10,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, register
 from DiffRegLib.methods.projective.crowd import Crowd, evidence
+from DiffRegLib.methods.projective.ending import judged, mean_of
 from DiffRegLib.methods.projective.places import WIDE
 from DiffRegLib.methods.projective.result import Standing, Uncertainty
 from DiffRegLib.methods.projective.scene import Scene
@@ -184,6 +185,17 @@ def test_placing_finds_a_shift_along_the_detector_and_a_turn_within_it(trunk, de
     places = Shifts(level, 0, 100.0, [math.radians(10.0 * k) for k in range(-4, 5)]).placed(start[None])
     off = min(distance(trunk, Affine(place), near()) for place in places)
     assert off < 12 < 25 < distance(trunk, Affine(start), near())  # turns of 10 degrees, pixels of 6 mm
+
+
+def test_ends_that_explain_alike_are_averaged_and_their_scatter_is_doubt(trunk):
+    scene = Scene(attenuation(trunk), views_of([film(trunk, near())]), FOREIGN)
+    apart = rigid([0.0, 0.0, 0.0], [0.0, 4.0, 0.0], CENTER)  # along the ray
+    ends = [judged(scene, pose.matrix, 1.0, "local-ncc") for pose in (near(), apart @ near())]
+    both, first = mean_of(ends, [0.3, 0.3]), mean_of(ends, [0.9, 0.1])
+    middle = rigid([0.0, 0.0, 0.0], [0.0, 2.0, 0.0], CENTER) @ near()
+    assert distance(trunk, Affine(both.best.pose), middle) < 1e-6
+    assert both.doubt.diagonal().tolist() == pytest.approx([0, 0, 0, 0, 0, 2.0**2], abs=1e-9)
+    assert distance(trunk, Affine(first.best.pose), near()) < 1e-6
 
 
 def test_a_ct_that_is_too_small_in_the_beam_is_told_before_the_search(trunk):

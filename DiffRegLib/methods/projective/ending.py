@@ -71,10 +71,10 @@ def best_end(scene: Scene, finalists: list[Candidate], watch: Watch) -> Estimate
     if watch.expired:
         return best
     ends = [best, *side_by_side(lambda c: ended(scene, c, watch), _sides(best))]
-    return _mean(ends, [explained(end) for end in ends])
+    return mean_of(ends, [explained(end) for end in ends])
 
 
-def _mean(ends: list[Estimate], explained: list[float]) -> Estimate:
+def mean_of(ends: list[Estimate], explained: list[float]) -> Estimate:
     """The mean of ends about the first, each by its likelihood: of the evidence, a block of pixels counts once."""
     first, best = ends[0], max(zip(explained, range(len(ends))))[1]
     generators = first.problem.generators(first.best.pose)
