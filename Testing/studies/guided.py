@@ -1,7 +1,7 @@
 """How far a trained network leads a pose, alone and with gradient NCC after it, as markdown.
 
     python -m Testing.studies.guided NETWORK [--sets clean noisy hard pelvis_long ...] [--starts far near] [--alone]
-        [--cases 0 1 2] [--organs LABELS.nii.gz]
+        [--cases 0 1 2]
 
 NETWORK: a folder of `diffreg train projective`, or its weights. clean, noisy, hard: drr_pelvis and drr_pelvis_hard; the
 rest: drr_other. Targets are read to measure, never to register. alone: the network without what follows it.

@@ -23,7 +23,7 @@ class PoseOptions:
 
     network: str = option(
         "",
-        "weights of a learned similarity, a folder of diffreg train or a known name: the network leads in place of "
+        "weights of a learned similarity, a folder that diffreg train made, or a known name: it leads in place of "
         "the search, gradient-ncc follows",
     )
     search: bool = option(
