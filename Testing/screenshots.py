@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--panels", nargs="+", choices=PANELS, default=PANELS, help="which; all without")
     parser.add_argument("--case", type=int, default=9, help="which of the twenty X-rays of the pelvis")
     arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     data = Path(os.environ.get("DIFFREG_DATA", ROOT.parent / "shared" / "data"))
     host = Host()
     host.window.show()
