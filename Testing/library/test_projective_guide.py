@@ -117,7 +117,7 @@ def test_the_command_refuses_what_is_no_network(command, tmp_path, capsys):
     (tmp_path / "text.safetensors").write_text("weights")
     organ = trained(tmp_path / "organ", segmentation=True)
     for path, word in (
-        (tmp_path / "missing", "does not exist"),
+        (tmp_path / "missing", "neither a file nor the name of known weights"),
         (tmp_path / "empty", "does not exist"),
         (tmp_path / "text.safetensors", "not readable as safetensors"),
         (organ, "--mask"),

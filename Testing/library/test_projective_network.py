@@ -131,7 +131,7 @@ def test_untrained_similarity_is_zero_at_the_pose_of_a_line_integral():
     assert torch.equal(targets, STILL.expand_as(targets)) and not torch.allclose(starts, targets)
     learned = LearnedSimilarity(run.network, {}, "cpu")
     volume = attenuation(hounsfield(16, 12.0)[0])
-    image = project(run.volume, STILL, CAMERA)[0, 0]
+    image = project(run.volume, STILL, CAMERA, run.simulator.step)[0, 0]
     torch.testing.assert_close(standardized(image), xrays[0, 0], rtol=0, atol=1e-4)
     at_pose, _ = learned.value_and_gradient(volume, image, CAMERA, STILL)
     away, _ = learned.value_and_gradient(volume, image, CAMERA, starts[0])
