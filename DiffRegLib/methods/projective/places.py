@@ -24,7 +24,6 @@ from DiffRegLib.methods.projective.search import Candidate, best_apart
 from DiffRegLib.methods.projective.shifts import Shifts
 from DiffRegLib.ops.threads import side_by_side
 
-DRAWN = 0.4  # of the starts in the options: what placing finds needs no drawing
 RAREST = 1e-4  # probability beyond which no pose is drawn
 SPIN = 10.0  # degrees between the turns within the detector that are tried
 TURNED = 2.0  # standard deviations of the search, to which they are
@@ -117,7 +116,7 @@ def _drawn(scene: Scene, crowd: Crowd, start: Tensor, spread: float, sobol: Sobo
     within = min(math.radians(SPIN / 2) * RADIUS, turn) if one else turn
     sideways = min(SIDEWAYS, depth) if one else depth
     deviation = torch.tensor([turn, turn, within, sideways, sideways, depth], dtype=torch.float64) * spread
-    steps = _normal(sobol, math.ceil(DRAWN * options.starts)) * deviation
+    steps = _normal(sobol, options.starts) * deviation
     steps[0] = 0
     return moved(start, crowd.generators(start[None])[0], steps.to(start.device))
 
