@@ -185,11 +185,6 @@ def _determinants(transform: Transform, grid: Geometry, mask: Image | None) -> I
             yield determinant[mask.sample(slab.grid()[first - low : last - low], mode="nearest")[0] > 0.5]
 
 
-def folded_percent(transform: Transform, geometry: Geometry | Image, mask: Image | None = None) -> float:
-    """Points of the grid of `folding` where the Jacobian determinant is not positive, in percent."""
-    return folding(transform, geometry, mask).percent
-
-
 def inverse_consistency(transform: Transform, inverse: Transform, points: Tensor) -> ErrorSummary:
     """How far inverse(transform(x)) lies from x, over points (..., 3) in the fixed frame."""
     points = points.reshape(-1, 3)

@@ -13,7 +13,6 @@ from DiffRegLib.phantom import breathing_phantom
 from DiffRegLib.review.metrics import (
     ErrorSummary,
     dice,
-    folded_percent,
     folding,
     inverse_consistency,
     mean_dice,
@@ -80,7 +79,7 @@ def test_measures_of_the_translation_that_aligns_two_cubes():
 def test_a_reflection_folds_everywhere_and_a_scaling_has_its_determinant():
     geometry = Geometry((8, 8, 8), torch.eye(4))
     mirror = Affine(torch.diag(torch.tensor([-1.0, 1, 1, 1], dtype=torch.float64)))
-    assert folded_percent(mirror, geometry) == 100.0
+    assert folding(mirror, geometry).percent == 100.0
     scaling = Affine(torch.diag(torch.tensor([2.0, 1.5, 0.5, 1], dtype=torch.float64)))
     found = folding(scaling, geometry)
     assert (found.percent, found.log_deviation) == (0.0, pytest.approx(0.0, abs=1e-5))
@@ -94,8 +93,8 @@ def test_mask_confines_where_folding_is_counted():
     field[0] = torch.where(x > 9.5, -2 * (x - 9.5), 0.0)  # x -> 19 - x: a fold in one half
     transform = DisplacementField(Image(field, geometry.affine))
     mask = Image((x < 8).float()[None], geometry.affine)
-    assert 40 < folded_percent(transform, geometry) < 60
-    assert folded_percent(transform, geometry, mask) == 0
+    assert 40 < folding(transform, geometry).percent < 60
+    assert folding(transform, geometry, mask).percent == 0
     with pytest.raises(RegistrationError, match="mask is empty"):
         folding(transform, geometry, Image(torch.zeros(1, 20, 20, 20), geometry.affine))
 

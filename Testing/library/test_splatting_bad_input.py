@@ -13,7 +13,7 @@ import torch
 from DiffRegLib.errors import Cancelled, RegistrationError
 from DiffRegLib.methods.splatting import SplattingOptions, register
 from DiffRegLib.points import PointCloud
-from DiffRegLib.review.metrics import folded_percent, target_registration_error
+from DiffRegLib.review.metrics import folding, target_registration_error
 
 POINTS = torch.rand(60, 3, generator=torch.Generator().manual_seed(0)) * 50 - 20
 CLOUD = PointCloud.plain(POINTS)
@@ -91,4 +91,4 @@ def test_a_breathing_lung(shared_data):
     from DiffRegLib.geometry import Geometry
 
     assert target_registration_error(result.transform, *truth).mean() < 1.5
-    assert folded_percent(result.transform, Geometry.around(clouds[0].points, 3.0)) == 0
+    assert folding(result.transform, Geometry.around(clouds[0].points, 3.0)).percent == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -195,3 +197,10 @@ def test_lead_reports_its_steps():
         cloud(), cloud(seed=1), options, network=SplatNetwork(SMALL), progress=lambda f, m, **d: told.append((f, m))
     )
     assert told[-1] == (1.0, "The network has led the way.") and told[0][1].startswith("Adapting")
+
+
+@pytest.mark.parametrize(("name", "value", "remedy"), [("grid", 30, "choose 32"), ("smoothing", 4, "choose 5")])
+def test_a_shape_that_no_network_can_have_is_told(name, value, remedy):
+    with pytest.raises(RegistrationError, match=remedy) as told:
+        SplatNetwork(dataclasses.replace(SMALL, **{name: value}))
+    assert told.value.option == name

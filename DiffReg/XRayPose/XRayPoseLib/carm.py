@@ -26,8 +26,6 @@ PRESETS = {
 }
 """Distances that are usual; the true ones are in the DICOM file or the manual. Pixels have to be measured."""
 
-ANGLES = ("primary_angle", "secondary_angle", "image_angle", "mirrored")
-
 
 def read(parameters: Any, number: int) -> CArmOptions:
     """What is typed for a view; raises RegistrationError for text that is no number."""

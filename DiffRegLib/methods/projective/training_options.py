@@ -54,11 +54,6 @@ class TrainingOptions:
     value_weight: float = option(
         0.5, "weight of the similarity's own difference from half the squared distance of poses", low=0.0, high=100.0
     )
-    values_first: int = option(
-        0,
-        "steps that compare similarities alone, a third of the work, before pose gradients are compared as well",
-        low=0,
-    )
     target_rotation: float = option(
         15.0, "standard deviation of the pose of a simulated X-ray about each axis", "degrees", 0.0, 90.0
     )

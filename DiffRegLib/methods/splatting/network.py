@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.splatting.density import gaussian_matrices, saturate
 from DiffRegLib.methods.splatting.network_options import NetworkOptions
-from DiffRegLib.methods.splatting.unet import UNet
+from DiffRegLib.methods.splatting.unet import DIVISOR, UNet
 from DiffRegLib.ops import sample, splat
 from DiffRegLib.ops.axes import filter_axes
 from DiffRegLib.points import PointCloud
@@ -52,11 +53,25 @@ class Frame:
         return points * self.half + self.center.to(points)
 
 
+def check_network(options: NetworkOptions) -> None:
+    """Raises RegistrationError for a grid that cannot be halved and doubled again, or a smoothing that would shift."""
+    if options.grid % DIVISOR:
+        raise RegistrationError(
+            f"{{grid}} is {options.grid}, no multiple of {DIVISOR}: choose {-(-options.grid // DIVISOR) * DIVISOR}.",
+            option="grid",
+        )
+    if options.smoothing % 2 == 0:
+        raise RegistrationError(
+            f"{{smoothing}} is {options.smoothing}, an even number: choose {options.smoothing + 1}.", option="smoothing"
+        )
+
+
 class SplatNetwork(nn.Module):
     """Two clouds in, one velocity a step out; the seed of torch decides its first weights, with which nothing moves."""
 
     def __init__(self, options: NetworkOptions) -> None:
         super().__init__()
+        check_network(options)
         self.options = options
         self.steps = nn.ModuleList(UNet(2 * options.channels, 3) for _ in range(options.steps))
 

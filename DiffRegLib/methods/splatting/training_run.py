@@ -16,6 +16,7 @@ from DiffRegLib.methods.splatting import KINDS
 from DiffRegLib.methods.splatting.checks import comparable
 from DiffRegLib.methods.splatting.initialize import initial_affine
 from DiffRegLib.methods.splatting.learning import SplatLearner
+from DiffRegLib.methods.splatting.network import check_network
 from DiffRegLib.methods.splatting.network_options import NetworkOptions, SplattingTrainingOptions
 from DiffRegLib.methods.splatting.synthetic import MovedClouds, TrainingPair
 from DiffRegLib.options import from_dict
@@ -40,6 +41,7 @@ def run(
         from_dict(cls, {**stored.get(group, {}), **options[group]})
         for group, cls in (("network", NetworkOptions), ("training", SplattingTrainingOptions))
     )
+    check_network(shape)
     clouds = from_dict(CloudOptions, dict(options["clouds"]))
     listed = read_manifest(inputs["manifest"], KINDS) if "manifest" in inputs else []
     paths = [path for role, path in inputs.items() if role.startswith("scan")]

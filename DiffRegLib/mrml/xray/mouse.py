@@ -51,11 +51,6 @@ class XRayHand:
         for event, slot in slots.items():
             self._tags[event] = self._interactor.AddObserver(event, self._handler(event, slot), FIRST)
 
-    @property
-    def dragging(self) -> bool:
-        """Whether the button is down on the CT."""
-        return self._start is not None
-
     def remove(self) -> None:
         """Lets go of the view."""
         for tag in self._tags.values():
