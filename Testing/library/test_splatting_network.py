@@ -203,4 +203,4 @@ def test_lead_reports_its_steps():
 def test_a_shape_that_no_network_can_have_is_told(name, value, remedy):
     with pytest.raises(RegistrationError, match=remedy) as told:
         SplatNetwork(dataclasses.replace(SMALL, **{name: value}))
-    assert told.value.option == name
+    assert told.value.options == (name,)
