@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
@@ -13,6 +15,19 @@ COLOR = ((150.0, 0.86, 0.68, 0.52), (350.0, 0.96, 0.9, 0.78), (1200.0, 1.0, 0.98
 QUICK = 0.015  # seconds for a frame of the 3D view up to which the rendering stays while the CT moves
 SLOW = 0.1  # seconds for a frame from which rays are cast by the processor, with fewer rays while it turns
 ON_PROCESSOR = "vtkMRMLCPURayCastVolumeRenderingDisplayNode"
+
+
+@contextmanager
+def placing_kept() -> Iterator[None]:
+    """Clicks go on placing points of the same list: a region that is added, a markup too, would take them over."""
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    kind, active = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    try:
+        yield
+    finally:
+        if selection.GetActivePlaceNodeID() != active:
+            selection.SetReferenceActivePlaceNodeClassName(kind)
+            selection.SetActivePlaceNodeID(active)
 
 
 class Bones:
@@ -60,6 +75,11 @@ class Bones:
         self._display = None
 
     def _make(self, method: str | None) -> None:
+        with placing_kept():
+            self._make_nodes(method)
+        self._dress()
+
+    def _make_nodes(self, method: str | None) -> None:
         if method is None:
             self._display = self._logic.CreateDefaultVolumeRenderingNodes(self._ct)
         else:
@@ -67,6 +87,8 @@ class Bones:
             slicer.mrmlScene.AddNode(self._display)
             self._ct.AddAndObserveDisplayNodeID(self._display.GetID())
             self._logic.UpdateDisplayNodeFromVolumeNode(self._display, self._ct)
+
+    def _dress(self) -> None:
         self._display.SetSaveWithScene(False)
         properties = self._display.GetVolumePropertyNode()
         properties.SetSaveWithScene(False)
