@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.ops.device import choose_device, has_bfloat16
 from DiffRegLib.training.options import RunOptions
@@ -35,6 +37,7 @@ def start_fabric(options: RunOptions, folder: Path) -> Any:
         loggers=_curves(folder) if options.tensorboard else None,
     )
     fabric.launch()
+    torch.backends.cudnn.benchmark = True  # steps of equal shapes: the fastest of its algorithms is found once
     return fabric
 
 

@@ -8,7 +8,7 @@ import torch
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
-from DiffRegLib.methods.supervoxels.augmentation import augmented, places
+from DiffRegLib.methods.supervoxels.augmentation import appearance, augmented, places
 from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.model import Model, means, predict, read_model, write_model
 from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
@@ -73,6 +73,26 @@ def test_scan_and_classes_move_together(example):
     moved, classes = augmented(scan, position.layers, 16.0, still, torch.Generator().manual_seed(1))
     means = torch.nn.functional.avg_pool3d(moved[None], 2)[0] / 50
     assert (means[:, 2:-2, 2:-2, 2:-2] - classes[:, 2:-2, 2:-2, 2:-2]).abs().mean() < 0.5
+
+
+def test_places_keep_their_bits_where_products_have_few(example):
+    """In bfloat16 a place would have 8 bits: in this box, 1 mm and more."""
+    learner = SupervoxelLearner([example], 8, BOX, SHORT)
+    plain = learner._batch([learner.draws(3), learner.draws(4)])
+    with torch.autocast("cpu", torch.bfloat16):
+        again = learner._batch([learner.draws(3), learner.draws(4)])
+    assert torch.equal(plain[0], again[0]) and torch.equal(plain[1], again[1])
+
+
+def test_shades_change_tissue_by_as_much_as_was_asked_and_leave_air():
+    tissue = torch.zeros(1, 40, 40, 40)
+    tissue[:, :20] = -1000.0
+    options = TrainingOptions(shade=50.0, noise=0.0, warp_scale=16.0)
+    shaded = appearance(tissue, 16.0, options, torch.Generator().manual_seed(2))  # a random number for every voxel
+    assert torch.equal(shaded[:, :20], tissue[:, :20])
+    assert float(shaded[:, 20:].mean()) == pytest.approx(0.0, abs=1.5) and float(shaded[:, 20:].std()) == pytest.approx(
+        50.0, rel=0.02
+    )
 
 
 def column(folder, name) -> list[float]:
@@ -168,6 +188,21 @@ def test_a_training_is_not_resumed_with_another_reference(tmp_path):
     run({"reference": str(tmp_path / "here.nii.gz")}, again, folder, True, lambda *a, **k: None)
     with pytest.raises(RegistrationError, match="another reference"):
         run({"reference": str(tmp_path / "other.nii.gz")}, again, folder, True, lambda *a, **k: None)
+
+
+def test_a_training_without_a_checkpoint_begins_with_its_prepared_scans(tmp_path, monkeypatch):
+    """So what takes long may be prepared on one machine, and the steps taken on another."""
+    write_image(body_ct(), tmp_path / "body.nii.gz")
+    inputs, folders = {"reference": str(tmp_path / "body.nii.gz")}, [tmp_path / name for name in ("straight", "later")]
+    options = {"training": vars(SHORT), "preparation": vars(BOX), "segmentation": vars(FEW), "reference": {}}
+    options["run"] = vars(RUN)
+    for folder in folders:
+        folder.mkdir()
+        run(inputs, options, folder, False, lambda *a, **k: None)
+    (folders[1] / "checkpoint.safetensors").unlink()
+    monkeypatch.setattr("DiffRegLib.methods.supervoxels.training_run.divide", None)
+    run(inputs, {**options, "preparation": {}, "segmentation": {}}, folders[1], True, lambda *a, **k: None)
+    assert column(folders[0], "loss") == column(folders[1], "loss")
 
 
 def test_a_checkpoint_of_another_training_is_refused(example, tmp_path):

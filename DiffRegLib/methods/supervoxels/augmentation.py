@@ -10,6 +10,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from DiffRegLib.methods.supervoxels.network import STRIDE
 from DiffRegLib.methods.supervoxels.options import TrainingOptions
+from DiffRegLib.methods.supervoxels.preparation import AIR
 
 SQUARINGS = 5
 SCALES = (1.0, 0.4)  # of the motion: a coarse one, and a finer one of less than half its width and strength
@@ -21,35 +22,70 @@ def augmented(
     """A scan (1, D, H, W) in HU and its classes (L, D/2, H/2, W/2) after a random motion of both.
 
     layers: (L, D, H, W) on the grid of the scan, whose voxels are `spacing` mm wide. The classes are those of the
-    voxels of the network's output, read where they lie before the motion.
+    voxels of the network's output, read where they lie before the motion. Both are computed where the scan is; the
+    generator is one of the CPU, so that a motion is the same on every device.
     """
     shape = scan.shape[1:]
-    place = places(shape, spacing, options, generator)
-    moved = grid_sample(scan[None], place, padding_mode="border", align_corners=False)[0]
-    moved = moved + options.noise * torch.randn(moved.shape, generator=generator)
+    place = places(shape, spacing, options, generator, scan.device)
+    moved = appearance(read(scan, place), spacing, options, generator)
     coarse = interpolate(place.movedim(-1, 1), [n // STRIDE for n in shape], mode="trilinear", align_corners=False)
     classes = grid_sample(layers[None].float(), coarse.movedim(1, -1), "nearest", "border", align_corners=False)
     return moved, classes[0].long()
 
 
-def places(shape: Sequence[int], spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+def read(scan: Tensor, place: Tensor) -> Tensor:
+    """(1, D, H, W): a scan of that shape read at (1, D, H, W, 3) normalized places."""
+    return grid_sample(scan[None], place, padding_mode="border", align_corners=False)[0]
+
+
+def appearance(scan: Tensor, spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+    """A scan (1, D, H, W) in HU after random shades and noise, which comes from a generator where the scan is."""
+    if options.shade:
+        shades = _smooth(1, scan.shape[1:], spacing, options.warp_scale, generator, scan.device)[0]
+        scan = scan + options.shade * shades * (scan > AIR / 2)
+    own = torch.Generator(scan.device).manual_seed(int(torch.randint(2**31 - 1, (), generator=generator)))
+    return scan + options.noise * torch.randn(scan.shape, generator=own, device=scan.device)
+
+
+def places(
+    shape: Sequence[int],
+    spacing: float,
+    options: TrainingOptions,
+    generator: torch.Generator,
+    device: torch.device | None = None,
+) -> Tensor:
     """(1, D, H, W, 3) normalized: where in a scan of (D, H, W) voxels of `spacing` mm lies what a motion brings."""
     matrix = torch.eye(3, 4) + torch.randn(3, 4, generator=generator) * options.affine
-    place = affine_grid(matrix[None], [1, 1, *shape], align_corners=False)
-    return place + _motion(shape, spacing, options, generator) if options.warp else place
+    place = affine_grid(matrix[None].to(device), [1, 1, *shape], align_corners=False)
+    return place + _motion(shape, spacing, options, generator, place.device) if options.warp else place
 
 
-def _motion(shape: Sequence[int], spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+def _motion(
+    shape: Sequence[int], spacing: float, options: TrainingOptions, generator: torch.Generator, device: torch.device
+) -> Tensor:
     """(1, D, H, W, 3) normalized displacements: the flow of a random stationary velocity of several scales."""
-    total = torch.zeros(1, 3, *shape)
+    total = torch.zeros(1, 3, *shape, device=device)
     for scale in SCALES:
-        nodes = [max(4, round(n * spacing / (scale * options.warp_scale))) for n in shape]
-        velocity = torch.randn(1, 3, *nodes, generator=generator) * options.warp * scale
-        total = total + interpolate(velocity, shape, mode="trilinear", align_corners=False)
-    half = torch.tensor(shape[::-1], dtype=torch.float32).view(1, 3, 1, 1, 1) * spacing / 2
+        velocity = _smooth(3, shape, spacing, scale * options.warp_scale, generator, device)
+        total = total + options.warp * scale * velocity
+    half = torch.tensor(shape[::-1], dtype=torch.float32, device=device).view(1, 3, 1, 1, 1) * spacing / 2
     coarse = interpolate(total / half, [max(2, n // 2) for n in shape], mode="trilinear", align_corners=False)
     flow = coarse / 2**SQUARINGS
-    still = affine_grid(torch.eye(3, 4)[None], [1, 1, *coarse.shape[2:]], align_corners=False)
+    still = affine_grid(torch.eye(3, 4, device=device)[None], [1, 1, *coarse.shape[2:]], align_corners=False)
     for _ in range(SQUARINGS):
         flow = flow + grid_sample(flow, still + flow.movedim(1, -1), padding_mode="border", align_corners=False)
     return interpolate(flow, shape, mode="trilinear", align_corners=False).movedim(1, -1)
+
+
+def _smooth(
+    channels: int,
+    shape: Sequence[int],
+    spacing: float,
+    scale: float,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Tensor:
+    """(1, C, D, H, W): random numbers N(0, 1) that lie `scale` mm apart, and what is linear between them."""
+    nodes = [max(4, round(n * spacing / scale)) for n in shape]
+    values = torch.randn(1, channels, *nodes, generator=generator).to(device)
+    return interpolate(values, shape, mode="trilinear", align_corners=False)

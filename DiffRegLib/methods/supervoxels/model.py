@@ -112,16 +112,17 @@ def read_model(path: str | os.PathLike) -> Model:
 def predict(network: SupervoxelNetwork, scan: Image, inside: Tensor | None = None) -> Prediction:
     """The supervoxels of a scan (1, D, H, W) in HU on their grid, a slab at a time.
 
-    inside: (D, H, W) bool, where the confidence counts; everywhere by default.
+    inside: (D, H, W) bool, where the confidence counts; everywhere by default. It is computed where the network is;
+    the layers are on the CPU.
     """
-    features = network.features(scan.data[None])
+    features = network.features(scan.data[None].to(network.device))
     depth = features.shape[2]
     layers, sure = [], []
     for first in range(0, depth, SLAB):
         last = min(first + SLAB, depth)
         low, high = max(0, first - HALO), min(depth, last + HALO)
         logits = network.classify(features[:, :, low:high])[0]
-        sure.append(logits[:, :, first - low : last - low].softmax(1).amax(1).mean(0))
+        sure.append(logits[:, :, first - low : last - low].softmax(1).amax(1).mean(0).cpu())
         cut = slice(STRIDE * (first - low), STRIDE * (last - low))
         layers.append(torch.stack([_finest(layer, scan.shape[1:])[cut] for layer in logits]))
     confidence = torch.cat(sure)
@@ -133,4 +134,4 @@ def predict(network: SupervoxelNetwork, scan: Image, inside: Tensor | None = Non
 def _finest(logits: Tensor, size: tuple[int, ...]) -> Tensor:
     """(D, H, W) uint8: the most likely class on the grid of the scan, of logits (K, d, h, w) on the coarser one."""
     shape = (STRIDE * logits.shape[1], *size)
-    return interpolate(logits[None], shape, mode="trilinear", align_corners=False)[0].argmax(0).to(torch.uint8)
+    return interpolate(logits[None], shape, mode="trilinear", align_corners=False)[0].argmax(0).to(torch.uint8).cpu()

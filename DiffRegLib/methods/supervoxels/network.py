@@ -39,6 +39,7 @@ BACKBONE = tuple(
 )
 RATES = (2, 4, 8, 16)
 KEPT = 1_000_000  # voxels of a batch up to which intermediate values are kept: some 1 KB a voxel
+SHARE = 4  # the part of a GPU's memory that they may take is one of so many
 PYRAMID = 128  # channels of each branch of the pyramid, and after it
 WIDTH = 32  # channels of each group of the head
 
@@ -70,10 +71,22 @@ class SupervoxelNetwork(nn.Module):
         """Logits (B, L, K, d, h, w) of a block of the features."""
         return self.head(features).unflatten(1, (self.layers, self.classes))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def _spared(self, part: nn.Module, values: Tensor, scans: Tensor) -> Tensor:
-        if not (self.training and torch.is_grad_enabled()) or scans.numel() <= KEPT:
+        if not (self.training and torch.is_grad_enabled()) or scans.numel() <= _kept(scans.device):
             return part(values)
         return checkpoint(part, values, use_reentrant=False)
+
+
+def _kept(device: torch.device) -> int:
+    """Voxels of a batch up to which a device keeps intermediate values."""
+    if device.type != "cuda":
+        return KEPT
+    return max(KEPT, torch.cuda.get_device_properties(device).total_memory // (SHARE * 1000))
 
 
 class Pyramid(nn.Module):

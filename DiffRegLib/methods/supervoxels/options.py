@@ -78,6 +78,14 @@ class TrainingOptions:
         50.0,
     )
     warp_scale: float = option(40.0, "distance over which that motion varies", "mm", 5.0, 200.0)
+    shade: float = option(
+        0.0,
+        "standard deviation of random shades of each scan, which vary over the same distance, as tissue takes up "
+        "contrast",
+        "HU",
+        0.0,
+        500.0,
+    )
     noise: float = option(15.0, "standard deviation of the noise of each scan", "HU", 0.0, 500.0)
     block: int = option(
         24, "the head sees a random block of this width of each scan, 0 the whole scan", "output voxels", 0, 512

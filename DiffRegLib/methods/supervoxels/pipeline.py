@@ -19,7 +19,7 @@ from DiffRegLib.methods.supervoxels.matching import Codes, Pairs, compressed, ke
 from DiffRegLib.methods.supervoxels.model import Model, predict
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, SupervoxelOptions
 from DiffRegLib.methods.supervoxels.preparation import AIR, Boxed, body, boxed, halved, measured, prepare
-from DiffRegLib.ops.device import choose_device, peak_memory_mb
+from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.transforms import Transform
 
@@ -67,6 +67,7 @@ def register(
     """
     start = time.perf_counter()
     validate(options)
+    device = choose_device(options.device)
     meter = Meter(progress, len(WIDTHS) * options.iterations + 60)
     meter.step("Finding supervoxels.", 5)
     if sides is None:
@@ -87,9 +88,9 @@ def register(
         version=__version__,
         options=to_dict(options),
         seed=options.seed,
-        device=str(choose_device(options.device)),
+        device=device_name(device),
         seconds=round(time.perf_counter() - start, 3),
-        peak_memory_mb=round(peak_memory_mb(choose_device(options.device)), 1),
+        peak_memory_mb=round(peak_memory_mb(device), 1),
         inputs={},
     )
     support = _support(points, grid)
@@ -99,8 +100,14 @@ def register(
     )
 
 
-def by_network(scans: tuple[Image, Image], model: Model, initial: Transform | None, names: tuple[str, str]) -> tuple:
-    """Both sides with the supervoxels that a network predicts; raises RegistrationError for a scan unlike its own."""
+def by_network(
+    scans: tuple[Image, Image], model: Model, initial: Transform | None, names: tuple[str, str], device: str = "auto"
+) -> tuple[Side, Side]:
+    """Both sides with the supervoxels that a network predicts; raises RegistrationError for a scan unlike its own.
+
+    device: as in the options; the network goes there.
+    """
+    model.network.to(choose_device(device))
     found = []
     for scan, name in zip(_both(scans, initial, model.preparation, names), names):
         scan = scan.scan
@@ -108,7 +115,7 @@ def by_network(scans: tuple[Image, Image], model: Model, initial: Transform | No
         prediction = predict(model.network, scan, inside)
         model.check(prediction.confidence, name)
         found.append(Side(scan, inside, prediction.layers, model.network.classes, prediction.confidence))
-    return tuple(found)
+    return found[0], found[1]
 
 
 def by_reference(
@@ -167,23 +174,28 @@ def _displaced(
     initial: Transform | None,
     meter: Meter,
 ) -> tuple[Tensor, Tensor, list[TraceRow]]:
-    """Key points (N, 3) RAS mm, their displacements in mm, and the course of the loss over both levels."""
+    """Key points (N, 3) RAS mm, their displacements in mm, and the course of the loss over both levels.
+
+    They move on the device of the options; what comes back is on the CPU.
+    """
+    device = choose_device(options.device)
     points = key_points(fixed.body, fixed.scan.geometry, options.points, options.seed)
     pairs = None
     if landmarks is not None and options.landmark_weight:
         ends = landmarks[1] if initial is None else initial.inverse(fixed.scan.geometry)(landmarks[1])
-        pairs = Pairs(landmarks[0].float(), ends.float(), options.landmark_weight)
-        points = torch.cat((points, pairs.fixed))
+        pairs = Pairs(landmarks[0].float().to(device), ends.float().to(device), options.landmark_weight)
+        points = torch.cat((points, landmarks[0].float()))
+    points = points.to(device)
     shift = (moving.scan.geometry.center - fixed.scan.geometry.center).to(points)
     displacements, trace = shift.expand_as(points).clone(), []
     for level, width in enumerate(WIDTHS):
         codes = [
-            Codes(compressed(s.layers, s.classes, options.channels, options.seed, width), s.scan.geometry)
+            Codes(compressed(s.layers.to(device), s.classes, options.channels, options.seed, width), s.scan.geometry)
             for s in (fixed, moving)
         ]
         displacements, rows = match(*codes, points, displacements, options, meter, level, pairs)
         trace += rows
-    return points, displacements, trace
+    return points.cpu(), displacements.cpu(), trace
 
 
 def _support(points: Tensor, grid: Geometry) -> Support:

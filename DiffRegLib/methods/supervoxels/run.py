@@ -57,7 +57,7 @@ def _sides(
         if reference is not None:
             model.check_reference(halved(prepare(reference.content, model.preparation, reference.path)), reference.path)
         progress(0.05, "Predicting the supervoxels of both scans.")
-        return by_network(scans, model, initial, names)
+        return by_network(scans, model, initial, names, options["supervoxels"].device)
     progress(0.05, "Dividing the reference into supervoxels and carrying them to the scans.")
     source = reference.content if reference is not None else None
     chosen = options["preparation"], options["segmentation"]

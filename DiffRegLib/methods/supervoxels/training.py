@@ -21,7 +21,7 @@ from DiffRegLib.methods.supervoxels.validation import Labeled, carried_dice
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.training.learner import Learner
 
-COOLING = 0.2  # of the steps, the last ones, over which the learning rate falls to 0
+COOLING = 0.5  # of the steps, the last ones, over which the learning rate falls to 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +53,19 @@ class SupervoxelLearner(Learner):
         with torch.random.fork_rng([]):
             torch.manual_seed(options.seed)
             self.network = SupervoxelNetwork(len(examples[0].layers), classes)
+        self._there: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, samples: Sequence[int]) -> dict[str, Tensor]:
         """Cross entropy, the share of voxels with the right class, and the mean largest probability."""
         draws = [self.draws(number) for number in samples]
         scans, classes = self._batch(draws)
         logits, wanted = self._blocks(self.network.features(scans), classes, draws)
-        loss = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(0, 1))
+        logits = logits.float()
+        loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(0, 1))
         with torch.no_grad():
-            right = (logits.argmax(2) == wanted).float().mean()
-            confidence = logits.float().softmax(2).amax(2).mean()
+            largest, found = logits.max(2)
+            right = (found == wanted).float().mean()
+            confidence = (largest - logits.logsumexp(2)).exp().mean()
         return {"loss": loss, "right": right, "confidence": confidence}
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -97,12 +100,19 @@ class SupervoxelLearner(Learner):
         write_model(path, Model(self.network, self.preparation, {**facts, **known, **dice}))
 
     def _batch(self, draws: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Scans (B, 1, D, H, W) and their classes (B, L, d, h, w) after motion."""
-        spacing = 2 * self.preparation.spacing
-        chosen = [self.examples[int(torch.randint(len(self.examples), (), generator=draw))] for draw in draws]
-        pairs = [augmented(e.scan, e.layers, spacing, self.options, draw) for e, draw in zip(chosen, draws)]
-        scans, classes = (torch.stack(part).to(self.device) for part in zip(*pairs))
+        """Scans (B, 1, D, H, W) and their classes (B, L, d, h, w) after motion; places need all of their 24 bits."""
+        spacing, known = 2 * self.preparation.spacing, self._examples_there()
+        chosen = [known[int(torch.randint(len(known), (), generator=draw))] for draw in draws]
+        with torch.autocast(self.device.type, enabled=False):
+            pairs = [augmented(*one, spacing, self.options, draw) for one, draw in zip(chosen, draws)]
+        scans, classes = (torch.stack(part) for part in zip(*pairs))
         return scans, classes
+
+    def _examples_there(self) -> list[tuple[Tensor, Tensor]]:
+        """Scans and classes of all examples where the network is."""
+        if not self._there or self._there[0][0].device != self.device:
+            self._there = [(e.scan.to(self.device), e.layers.to(self.device)) for e in self.examples]
+        return self._there
 
     def _blocks(self, features: Tensor, classes: Tensor, draws: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Logits (B, L, K, ...) and classes (B, L, ...) of the whole scans, or of one random block of each."""

@@ -28,7 +28,7 @@ from DiffRegLib.methods.supervoxels.reference import align
 from DiffRegLib.methods.supervoxels.training import Example, SupervoxelLearner
 from DiffRegLib.options import from_dict
 from DiffRegLib.training.checkpoint import stored_options
-from DiffRegLib.training.options import RunOptions
+from DiffRegLib.training.options import CHECKPOINT, RunOptions
 from DiffRegLib.training.tensors import read_tensors, write_tensors
 from DiffRegLib.training.trainer import train
 
@@ -43,8 +43,10 @@ def run(
     """Trains into `folder` and returns a sentence on what came of it; see `DiffRegLib.methods.method.Training`.
 
     inputs: role -> path. options: the values that were given; the rest are the defaults, or those of the checkpoint.
+    resume: one that has no checkpoint yet begins with the scans that it had prepared.
     """
-    stored = stored_options(folder) if resume else {}
+    begun = resume and (folder / CHECKPOINT).exists()
+    stored = stored_options(folder) if begun else {}
     training = from_dict(TrainingOptions, {**stored.get("training", {}), **options["training"]})
     if resume:
         examples, preparation, classes = _kept(folder)
@@ -61,7 +63,7 @@ def run(
     names = [Path(path).name for path in scans_of(inputs)]
     facts = {"reference": names[0], "scans": names[1:], "means": means(examples[0].scan)}
     run_options = from_dict(RunOptions, dict(options["run"]))
-    last = train(learner, run_options, folder, facts, resume, Part(progress, PREPARED, 1.0))
+    last = train(learner, run_options, folder, facts, begun, Part(progress, PREPARED, 1.0))
     return f"Wrote {folder}, {100 * last['right']:.0f} % of the voxels right in the last steps."
 
 

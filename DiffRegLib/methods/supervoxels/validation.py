@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
 
 from DiffRegLib.image import Image
-from DiffRegLib.methods.supervoxels.augmentation import places
+from DiffRegLib.methods.supervoxels.augmentation import appearance, places, read
 from DiffRegLib.methods.supervoxels.model import predict
 from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import SupervoxelOptions, TrainingOptions
@@ -49,8 +48,7 @@ def carried_dice(
     found = []
     for one in known:
         place = places(one.scan.shape[1:], spacing, options, generator)
-        scan = grid_sample(one.scan[None], place, padding_mode="border", align_corners=False)[0]
-        fixed = _side(network, Image(scan + options.noise * torch.randn(scan.shape, generator=generator), affine))
+        fixed = _side(network, Image(appearance(read(one.scan, place), spacing, options, generator), affine))
         voxels = ((place[0] + 1) * moving.scan.geometry.size.float() - 1) / 2
         wanted = Image(one.labels, affine).sample(moving.scan.to_world(voxels), "nearest", "border")
         transform = register(fixed.scan, moving.scan, MATCHING, sides=(fixed, moving)).transform
