@@ -11,7 +11,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.augmentation import appearance, augmented, places
 from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.model import Model, means, predict, read_model, write_model
-from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
+from DiffRegLib.methods.supervoxels.network import Groups, SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, TrainingOptions
 from DiffRegLib.methods.supervoxels.preparation import halved, prepare
 from DiffRegLib.methods.supervoxels.training import Example, SupervoxelLearner
@@ -52,6 +52,17 @@ def test_a_block_of_the_output_is_that_of_the_whole():
         whole, block = network.classify(features), network.classify(features[:, :, 2:9])
     assert whole.shape == (1, 2, 8, 12, 8, 10)
     assert torch.allclose(whole[:, :, :, 3:8], block[:, :, :, 1:-1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("groups", "width"), [(8, 32), (3, 128), (6, 24)])
+def test_groups_that_go_as_one_are_groups(groups, width):
+    """As a GPU computes them: four, one, and three at a time; with equal gradients."""
+    torch.manual_seed(0)
+    head = Groups(groups * width, 2 * groups, 3, padding=1, groups=groups).double()
+    values = torch.randn(2, groups * width, 3, 4, 5, dtype=torch.double)
+    found = [form(values) for form in (head.forward, head.joined)]
+    slopes = [torch.autograd.grad(one.square().sum(), head.weight)[0] for one in found]
+    assert torch.allclose(*found, atol=1e-9) and torch.allclose(*slopes, atol=1e-9)
 
 
 def test_slabs_give_the_classes_of_the_whole():
