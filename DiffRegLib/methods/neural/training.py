@@ -112,8 +112,14 @@ class FieldLearner(Learner):
 
     def _learn(self, pair: Pair, draws: torch.Generator) -> tuple[float, float]:
         """Adds the gradient of one pair; returns similarity and regularization."""
-        o, pair = self.options, self.model.started(pair)
-        shared, local = self.model.encoder(seen(pair, self.model.width))
+        pair = self.model.started(pair)
+        shared, local = (codes.float() for codes in self.model.encoder(seen(pair, self.model.width)))
+        with torch.autocast(self.device.type, enabled=False):  # places in 16 bits would be off by whole voxels
+            return self._descend(pair, shared, local, draws)
+
+    def _descend(self, pair: Pair, shared: Tensor, local: Tensor, draws: torch.Generator) -> tuple[float, float]:
+        """The same from the codes on, with the gradient that leads back into the encoder."""
+        o = self.options
         field = self.model.field_of(pair.fixed, shared[0].detach(), local[0].detach())
         field.networks = self.model.networks
         similarity = self._compare(field, pair, draws)
