@@ -18,6 +18,7 @@ from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwor
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.schedule import deviation
+from DiffRegLib.methods.projective.simulation import collimated, instruments
 from DiffRegLib.methods.projective.training import SimilarityLearner, geodesic_slope, gradient_distance
 from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.views import views_of
@@ -35,7 +36,7 @@ CENTER = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
 STILL = torch.eye(4, dtype=torch.float64)
 CAMERA = c_arm(CENTER, 1020.0, 620.0, (16.0, 16.0), (24, 24))
 SMALL = NetworkOptions(6.0, 24, features=2, width=4, blocks=1, encoder_width=4, stages=2, embedding=8)
-SHORT = TrainingOptions(iterations=6, batch=2, cycle=4)
+SHORT = TrainingOptions(iterations=6, batch=2, cycle=4, occlusion=0.0)
 RUN = RunOptions(device="cpu", checkpoint=3)
 
 
@@ -126,8 +127,8 @@ def test_distance_of_gradients_counts_direction_and_length():
 
 
 def test_untrained_similarity_is_zero_at_the_pose_of_a_line_integral():
-    run = learner(options=TrainingOptions(augmentation=0.0, target_rotation=0.0, target_translation=0.0))
-    targets, starts, xrays = run.simulator.draw([run.draws(n) for n in range(2)], run.device)
+    run = learner(options=TrainingOptions(augmentation=0.0, occlusion=0.0, target_rotation=0.0, target_translation=0.0))
+    targets, starts, xrays, _ = run.simulator.draw([run.draws(n) for n in range(2)], run.device)
     assert torch.equal(targets, STILL.expand_as(targets)) and not torch.allclose(starts, targets)
     learned = LearnedSimilarity(run.network, {}, "cpu")
     volume = attenuation(hounsfield(16, 12.0)[0])
@@ -136,6 +137,19 @@ def test_untrained_similarity_is_zero_at_the_pose_of_a_line_integral():
     at_pose, _ = learned.value_and_gradient(volume, image, CAMERA, STILL)
     away, _ = learned.value_and_gradient(volume, image, CAMERA, starts[0])
     assert at_pose < 0.05 * away
+
+
+def test_collimators_and_instruments_hide_some_of_the_x_rays():
+    draws = [torch.Generator().manual_seed(n) for n in range(200)]
+    inside, metal = collimated(draws, (24, 32), 0.5)[:, 0], instruments(draws, (24, 32), 0.25)[:, 0]
+    assert inside.unique().tolist() == [0, 1]
+    part = inside.mean((1, 2))
+    assert (part < 1).double().mean() == pytest.approx(0.5, abs=0.1) and part.min() > 0.1
+    assert inside[:, 10:14, 14:18].mean() > 0.95  # the middle is exposed
+    shown = metal.amax((1, 2)) > 0
+    assert shown.double().mean() == pytest.approx(0.25, abs=0.08)
+    assert 1 <= metal[metal > 0].min() and metal.max() <= 2 * 4
+    assert not instruments(draws, (24, 32), 0.0).any() and collimated(draws, (24, 32), 0.0).all()
 
 
 def test_rate_is_cyclic():
@@ -154,6 +168,7 @@ def test_loss_of_the_pose_gradient_goes_down(tmp_path):
         target_rotation=10.0,
         target_translation=10.0,
         start_translation=40.0,
+        occlusion=0.0,
     )
     shape = NetworkOptions(12.0, 16, features=2, width=4, blocks=1, encoder_width=8, stages=2, embedding=16)
     train(learner(shape, options), RunOptions(device="cpu"), tmp_path, {})

@@ -164,7 +164,7 @@ def _step(channels: Image) -> float:
 
 
 def standardized(images: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Images (..., rows, columns) of mean 0 and variance 1 inside a mask (rows, columns), 0 outside of it."""
+    """Images (..., rows, columns) of mean 0 and variance 1 inside a mask (..., rows, columns), 0 outside of it."""
     weight = torch.ones_like(images) if mask is None else mask.to(images).expand_as(images)
     total = weight.sum((-2, -1), keepdim=True).clamp(min=1)
     centered = (images - (weight * images).sum((-2, -1), keepdim=True) / total) * weight

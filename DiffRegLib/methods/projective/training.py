@@ -80,9 +80,10 @@ class SimilarityLearner(Learner):
     def compared(self, samples: Sequence[int]) -> tuple[Compared, Tensor, Tensor]:
         """What the network makes of some samples, and their starts and targets (B,4,4)."""
         center = self.center.to(self.device)
-        targets, starts, xrays = self.simulator.draw([self.draws(n) for n in samples], self.device)
+        drawn = self.simulator.draw([self.draws(n) for n in samples], self.device)
         channels = self.network.channels(self.seen.to(self.device), self.organ.to(self.device))
-        return self.network.slope(channels, starts, center, self.camera, xrays), starts, targets
+        compared = self.network.slope(channels, drawn.starts, center, self.camera, drawn.xrays, drawn.seen)
+        return compared, drawn.starts, drawn.targets
 
     def _value_distance(self, compared: Compared, starts: Tensor, targets: Tensor) -> Tensor:
         """How far the similarity of each start with each X-ray is from half their squared distance, relatively."""

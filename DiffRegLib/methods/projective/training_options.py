@@ -73,4 +73,7 @@ class TrainingOptions:
         0.0,
         2.0,
     )
+    occlusion: float = option(
+        0.5, "share of the steps whose X-rays are collimated, and of the X-rays that show instruments", "", 0.0, 1.0
+    )
     seed: int = option(0, "seed of weights, poses and X-rays", low=0, high=2**31 - 1)
