@@ -10,7 +10,7 @@ from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.augmentation import appearance, augmented, places
 from DiffRegLib.methods.supervoxels.layers import divide
-from DiffRegLib.methods.supervoxels.model import Model, means, predict, read_model, write_model
+from DiffRegLib.methods.supervoxels.model import Model, finest_classes, means, predict, read_model, write_model
 from DiffRegLib.methods.supervoxels.network import Groups, SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, TrainingOptions
 from DiffRegLib.methods.supervoxels.preparation import halved, prepare
@@ -75,6 +75,15 @@ def test_slabs_give_the_classes_of_the_whole():
     found = predict(network, scan)
     assert (found.layers == finest.argmax(1)).float().mean() > 0.999
     assert found.confidence == pytest.approx(float(logits.softmax(1).amax(1).mean()), abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (7, 4, 9)])
+def test_the_compiled_loop_finds_what_interpolated_logits_say(shape):
+    torch.manual_seed(1)
+    logits = torch.randn(3, 20, *shape)
+    found = finest_classes(logits, tuple(2 * n for n in shape[1:]))
+    plain = torch.nn.functional.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=False).argmax(1)
+    assert torch.equal(found.long(), plain)
 
 
 def test_scan_and_classes_move_together(example):

@@ -16,6 +16,8 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.network import STRIDE, SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions
+from DiffRegLib.ops.backend import available
+from DiffRegLib.ops.threads import in_parallel
 from DiffRegLib.options import from_dict, to_dict
 from DiffRegLib.training.options import NETWORK
 from DiffRegLib.training.tensors import read_tensors, write_tensors
@@ -124,14 +126,27 @@ def predict(network: SupervoxelNetwork, scan: Image, inside: Tensor | None = Non
         logits = network.classify(features[:, :, low:high])[0]
         sure.append(logits[:, :, first - low : last - low].softmax(1).amax(1).mean(0).cpu())
         cut = slice(STRIDE * (first - low), STRIDE * (last - low))
-        layers.append(torch.stack([_finest(layer, scan.shape[1:])[cut] for layer in logits]))
+        layers.append(finest_classes(logits, scan.shape[1:])[:, cut])
     confidence = torch.cat(sure)
     if inside is not None:
         confidence = confidence[inside[::STRIDE, ::STRIDE, ::STRIDE][:depth]]
     return Prediction(torch.cat(layers, 1)[:, : scan.shape[0]], float(confidence.mean()))
 
 
-def _finest(logits: Tensor, size: tuple[int, ...]) -> Tensor:
-    """(D, H, W) uint8: the most likely class on the grid of the scan, of logits (K, d, h, w) on the coarser one."""
-    shape = (STRIDE * logits.shape[1], *size)
-    return interpolate(logits[None], shape, mode="trilinear", align_corners=False)[0].argmax(0).to(torch.uint8).cpu()
+def finest_classes(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    """(L, D, H, W) uint8 on the grid of the scan: the most likely classes of logits (L, K, d, h, w) on the coarser one.
+
+    size: of the grid, (H, W), odd ones too.
+    """
+    if logits.is_cuda or not available("cpu"):
+        return torch.stack([_plain(layer).cpu() for layer in logits])[..., : size[0], : size[1]]
+    from DiffRegLib.methods.supervoxels.kernels import finest
+
+    found = torch.empty(len(logits), *(STRIDE * n for n in logits.shape[2:]), dtype=torch.uint8)
+    in_parallel(lambda n: finest(logits[n].contiguous().numpy(), found[n].numpy()), range(len(logits)))
+    return found[..., : size[0], : size[1]]
+
+
+def _plain(logits: Tensor) -> Tensor:
+    """(2 d, 2 h, 2 w) uint8 of (K, d, h, w): in plain torch."""
+    return interpolate(logits[None], scale_factor=STRIDE, mode="trilinear", align_corners=False)[0].argmax(0).byte()
