@@ -60,12 +60,30 @@ class Renderer:
         return Rays(frames, screen.detector.expand(len(frames), -1), screen.pixels, screen.camera.size[1])
 
     def _linearized(self, screen: _Screen, poses: Tensor, generators: Tensor) -> tuple[Tensor, Tensor]:
-        image, sums = project_with_sums(self._data, self._rays(screen, poses), self.step)
-        rays = _frame_rates(poses, generators, self.volume.affine, screen.camera).to(image.dtype)  # (B,6,4,3)
-        near, far = (sums[:, 0, :, :3] - sums[:, 0, :, 3:]).mT, sums[:, 0, :, 3:].mT  # (B,3,P)
-        jacobian = rays[:, :, 0] @ near + rays[:, :, 1] @ far
-        jacobian += (rays[:, :, 2] @ far) * screen.column + (rays[:, :, 3] @ far) * screen.row
+        rays = self._rays(screen, poses)
+        image, sums = project_with_sums(self._data, rays, self.step)
+        first, far = self._across(screen, rays, image[:, 0], sums[:, 0])
+        near = first - far
+        rates = _frame_rates(poses, generators, self.volume.affine, screen.camera).to(image.dtype)  # (B,6,4,3)
+        jacobian = rates[:, :, 0] @ near + rates[:, :, 1] @ far
+        jacobian += (rates[:, :, 2] @ far) * screen.column + (rates[:, :, 3] @ far) * screen.row
         return screen.restored(image[:, 0]), screen.restored(jacobian)
+
+    def _across(self, screen: _Screen, rays: Rays, image: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """A and B (B,3,P) as the integral has them along a ray, where samples a step apart leave ripples.
+
+        Moving the volume along a ray leaves its integral as it is: with d from source to pixel, A d = 0 and, by parts,
+        B d = -I. What the samples say instead is no small error: it is all that most rays tell of the depth.
+        """
+        source, first, across, down = rays.frames.to(image.dtype).unbind(1)  # (B,3)
+        start = (first - source)[:, :, None]
+        ray = start + across[:, :, None] * screen.column + down[:, :, None] * screen.row  # (B,3,P)
+        axes = self.volume.affine[:3, :3].to(ray)
+        along = (axes.T @ axes) @ ray
+        along = along / (along * ray).sum(1, keepdim=True)
+        near, far = sums[:, :, :3].mT, sums[:, :, 3:].mT
+        near = near - along * (near * ray).sum(1, keepdim=True)
+        return near, far - along * ((far * ray).sum(1) + image)[:, None]
 
 
 class _Screen:

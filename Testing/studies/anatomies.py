@@ -32,7 +32,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Crowd
-from DiffRegLib.methods.projective.ending import best_end, ended
+from DiffRegLib.methods.projective.ending import ended
 from DiffRegLib.methods.projective.motion import step_between, turn_degrees, twists
 from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE
 from DiffRegLib.methods.projective.scene import Scene
@@ -115,8 +115,8 @@ def _frontal() -> Path:
 
 
 def _stages(chosen: dict[str, list[int]]) -> None:
-    print("| X-ray | search, 32 pixels | 64 | 128 | mean of the ends from its sides | evidence at the truth |")
-    print("|---|---|---|---|---|---|")
+    print("| X-ray | search, 32 pixels | 64 | 128 | evidence at the truth |")
+    print("|---|---|---|---|---|")
     for folder, numbers in chosen.items():
         for case in cases(folder, numbers):
             with one_thread():
@@ -139,11 +139,7 @@ def _walk(case: Case) -> tuple[list[float], float]:
         pose = crowd.refined(pose, signs, steps)
         errors.append(case.error(pose[0]))
     candidate = Candidate(pose[0], 0.0, tuple(signs[0].tolist()))
-    for finish in (
-        lambda: ended(scene, candidate, Watch(0)),
-        lambda: best_end(scene, [candidate], Watch(0)),
-    ):
-        errors.append(case.error(finish().best.pose))
+    errors.append(case.error(ended(scene, candidate, Watch(0)).best.pose))
     return errors, float(agreement.evidence)
 
 

@@ -1,9 +1,4 @@
-"""From a pose of the search to the end: the finest level, in two readings of the grey scale, from several sides.
-
-The coarse levels leave a pose some millimeters off in the direction that the radiographs show least, mostly along the
-ray, and the finest level has an optimum on the way back. So it is begun on either side as well; where the ends differ
-and explain the radiographs equally well, that is what the pose is uncertain by.
-"""
+"""From a pose of the search to the end: the finest level, in two readings of the grey scale."""
 
 from __future__ import annotations
 
@@ -22,12 +17,10 @@ from DiffRegLib.methods.projective.relation import is_free, related
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate
-from DiffRegLib.methods.projective.uncertainty import BLOCKS
 from DiffRegLib.ops.threads import side_by_side
 
 NARROW = 6.4  # pixels; neighborhoods before the last stage
 ENOUGH, EXACT = 0.02, 2e-3  # mm; a shorter step ends a descent, of images that differ from the CT and of others
-ASIDE = 8.0  # mm; how far to either side the finest level is begun again
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class Estimate:
     """The best candidate with the problem in which it is the optimum, and the scene of that problem.
 
     spread: (6,) step by which the pose differs between two readings of the grey scale.
-    doubt: (6,6) covariance of the pose, from ends elsewhere and from a relation of the views which is not known.
+    doubt: (6,6) covariance of the pose, from a relation of the views which is not known.
     standing: of the pose among its rivals, None where images and CT show the same.
     """
 
@@ -61,38 +54,10 @@ class Judge:
 
 
 def best_end(scene: Scene, finalists: list[Candidate], watch: Watch) -> Estimate:
-    """From the candidates the end that explains the radiographs best, then the mean of the ends from all its sides."""
+    """From the candidates the end that explains the radiographs best."""
     judge = Judge(scene)
-
-    def explained(end: Estimate) -> float:
-        return judge(end.best.pose, end.best.polarity)
-
-    best = max(side_by_side(lambda c: ended(scene, c, watch), finalists), key=explained)
-    if watch.expired:
-        return best
-    ends = [best, *side_by_side(lambda c: ended(scene, c, watch), _sides(best))]
-    return mean_of(ends, [explained(end) for end in ends])
-
-
-def mean_of(ends: list[Estimate], explained: list[float]) -> Estimate:
-    """The mean of ends about the first, each by its likelihood: of the evidence, a block of pixels counts once."""
-    first, best = ends[0], max(zip(explained, range(len(ends))))[1]
-    generators = first.problem.generators(first.best.pose)
-    steps = torch.stack([step_between(first.best.pose, end.best.pose, generators) for end in ends])
-    weights = (BLOCKS**2 * steps.new_tensor(explained)).softmax(0)
-    mean = weights @ steps
-    off = steps - mean
-    pose = moved(first.best.pose, generators, mean)
-    found = judged(first.scene, pose, first.best.polarity, "local-ncc")
-    return replace(found, spread=ends[best].spread, doubt=(weights[:, None] * off).T @ off)
-
-
-def _sides(end: Estimate) -> list[Candidate]:
-    """Either side of an end, along the direction that the radiographs show least."""
-    pose = end.best.pose
-    generators, curvature = end.problem.generators(pose), end.problem.normal(pose).curvature
-    weakest = torch.linalg.eigh(curvature).eigenvectors[:, 0]
-    return [replace(end.best, pose=moved(pose, generators, side * ASIDE * weakest)) for side in (-1, 1)]
+    ends = side_by_side(lambda c: ended(scene, c, watch), finalists)
+    return max(ends, key=lambda end: judge(end.best.pose, end.best.polarity))
 
 
 def ended(scene: Scene, candidate: Candidate, watch: Watch) -> Estimate:

@@ -27,8 +27,7 @@ def uncertainty(
 
     spread: (6,) step, see `motion`, by which the pose is off for reasons that the residuals do not show.
     foreign: whether the radiographs show more than line integrals of the CT.
-    doubt: (6,6) covariance from what the residuals do not show: other ends that explain the radiographs as well, and
-        cameras that are not known.
+    doubt: (6,6) covariance from what the residuals do not show: cameras that are not known.
     """
     residuals = problem.linearize(pose, problem.generators(pose))
     curvature = sum(residual.curvature for residual in residuals)
