@@ -38,7 +38,7 @@ def transforms(alignment: Alignment, fixed: Lattice, voxel: float) -> tuple[Tran
     reach = float(forward.data.norm(dim=0).max())
     inverse = _without_folds(_polished(field, _flowed(alignment, _widened(lattice, reach), reach, -1.0), lattice))
     residual = _residual(field, inverse, lattice)
-    if torch.equal(placement.matrix, Affine.identity().matrix):
+    if torch.equal(placement.matrix.cpu(), Affine.identity().matrix):
         return field, inverse, residual
     return placement @ field, inverse @ placement.inverse(), residual
 

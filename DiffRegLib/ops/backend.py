@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -21,7 +22,7 @@ def last_backend(operator: str) -> str | None:
 def available(backend: str) -> bool:
     """Whether a backend can run on this machine: its compiler is installed and its device is there."""
     if backend == "cuda":
-        return torch.cuda.is_available() and _imports("numba_cuda") is not None
+        return torch.cuda.is_available() and _imports("numba_cuda") is not None and _kernels_run()
     return backend == "reference" or (backend == "cpu" and _imports("numba") is not None)
 
 
@@ -50,6 +51,19 @@ def kernels(operator: str, backend: str, module: str, *tensors: Tensor) -> Modul
     """The kernels' module `module` + "_cpu" or "_cuda" that `choose` takes, noted as the latest; None: reference."""
     chosen = _ran[operator] = choose(backend, *tensors)
     return None if chosen == "reference" else importlib.import_module(f"DiffRegLib.ops.kernels.{module}_{chosen}")
+
+
+@cache
+def _kernels_run() -> bool:
+    """Whether a CUDA kernel compiles and runs: the installed numba-cuda may know numpy or the driver too little."""
+    try:
+        importlib.import_module("DiffRegLib.ops.kernels.launching").try_out()
+    except Exception as error:
+        warnings.warn(
+            f"The CUDA kernels do not run here ({error}): torch computes in their place, slower.", stacklevel=2
+        )
+        return False
+    return True
 
 
 @cache

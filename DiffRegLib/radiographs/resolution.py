@@ -29,5 +29,6 @@ def pooled(volume: Image, widest: float) -> Image:
 
 def pixel_at(camera: Camera, point: Tensor) -> float:
     """Width of a pixel in mm where it is projected back to the depth of a point (3,) in RAS mm."""
-    depth = (torch.linalg.inv(camera.pose.double()) @ torch.cat([point.double(), point.new_ones(1).double()]))[2]
+    place = torch.cat([point.double().cpu(), torch.ones(1, dtype=torch.float64)])
+    depth = (torch.linalg.inv(camera.pose.double()) @ place)[2]
     return min(map(abs, camera.spacing)) * float(depth) / camera.distance

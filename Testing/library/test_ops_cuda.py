@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from DiffRegLib.camera import Camera
-from DiffRegLib.ops import available, last_backend, sample, splat
+from DiffRegLib.ops import available, backend, last_backend, sample, splat
 from DiffRegLib.radiographs.projection import Volume, project
 
 needs_compiler = pytest.mark.skipif(
@@ -104,6 +104,18 @@ def test_without_a_gpu_cuda_says_so():
         pytest.skip("there is a GPU")
     with pytest.raises(ValueError, match="cannot run here"):
         sample(torch.zeros(1, 1, 2, 2, 2), torch.zeros(1, 1, 3), "cuda")
+
+
+def test_kernels_that_do_not_run_leave_the_work_to_torch(monkeypatch):
+    """As where numba-cuda is older than numpy: it imports, and fails when it compiles."""
+    if available("cuda"):
+        pytest.skip("they run here")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(backend, "_imports", lambda name: sys)
+    backend._kernels_run.cache_clear()
+    with pytest.warns(UserWarning, match="do not run here"):
+        assert not available("cuda")
+    backend._kernels_run.cache_clear()
 
 
 def on_gpu(seed=0):

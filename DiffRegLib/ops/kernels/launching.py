@@ -38,6 +38,21 @@ def launch(kernel, threads: int, rows: int, *arguments) -> None:
         kernel[(-(-threads // THREADS), rows), THREADS, stream](*arrays)
 
 
+@cuda.jit
+def _double(values):
+    n = cuda.grid(1)
+    if n < values.shape[0]:
+        values[n] *= f32(2)
+
+
+def try_out() -> None:
+    """Compiles and runs a kernel; raises what the compiler or the driver raise where they do not fit each other."""
+    values = torch.ones(3, device="cuda")
+    launch(_double, 3, 1, values)
+    if values.tolist() != [2.0] * 3:
+        raise RuntimeError("a kernel ran and did not compute")
+
+
 def _array(tensor: Tensor):
     tensor = tensor.detach().contiguous()
     return cuda.as_cuda_array(tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor)
