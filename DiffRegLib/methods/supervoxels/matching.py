@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool3d
 
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.registration import Meter, TraceRow
@@ -46,12 +45,19 @@ def compressed(layers: Tensor, classes: int, channels: int, seed: int, width: in
         orders = [torch.randperm(channels, generator=generator) for _ in range(-(-classes // channels))]
         groups = torch.cat(orders)[:classes].to(layer.device)[layer.long()]
         counts = torch.bincount((groups * count + blocks).flatten(), minlength=channels * count)
-        shares.append(counts.view(channels, *shape).float() / 8)
-    mean = torch.cat(shares)[None]
+        shares += [_mean(share, width) for share in counts.view(channels, *shape).float() / 8]
+    return torch.stack(shares)
+
+
+def _mean(share: Tensor, width: int) -> Tensor:
+    """(d, h, w): of a cube around each block, which is 0 beyond; one channel at a time, while it is in the caches."""
     for axis in range(3):
-        kernel = [width if n == axis else 1 for n in range(3)]
-        mean = avg_pool3d(mean, kernel, 1, [n // 2 for n in kernel])
-    return mean[0]
+        total, size = share.clone(), share.shape[axis]
+        for offset in range(1, min(width // 2, size - 1) + 1):
+            total.narrow(axis, offset, size - offset).add_(share.narrow(axis, 0, size - offset))
+            total.narrow(axis, 0, size - offset).add_(share.narrow(axis, offset, size - offset))
+        share = total.div_(width)
+    return share
 
 
 @dataclass(frozen=True)
