@@ -8,6 +8,7 @@ the same bits on every run, and its rounding (2**-62 of the sum of all magnitude
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor
 from DiffRegLib.ops.kernels.cells import NOWHERE, corner, f32, flat_index, hat, i32, interpolate, is_inside, u64
 
 THREADS = 128
+
+# small clouds and radiographs do not fill a GPU, and whoever registers them cannot change that
+warnings.filterwarnings("ignore", "(?s).*Grid size .* will likely result in GPU under-utilization")
 
 
 def compiled(function):
