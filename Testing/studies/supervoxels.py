@@ -1,14 +1,15 @@
 """Accuracy of supervoxel registration on the shared data, as markdown.
 
-    python -m Testing.studies.supervoxels [--sets abdomen abdomen-sibling interpatient] [--model NETWORK]
+    python -m Testing.studies.supervoxels [--sets abdomen abdomen-sibling interpatient] [--model NETWORK] [--peers]
 
 Landmarks and labels are read to measure, never to register. The supervoxels come from the reference registration (the
-moving scan is the reference), or from a network. CPU seconds are those of the process.
+moving scan is the reference), and from a network where one is named. CPU seconds are those of the process.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from DiffRegLib.methods.supervoxels import METHOD
 from DiffRegLib.methods.supervoxels.model import read_model
 from DiffRegLib.methods.supervoxels.pipeline import by_network, by_reference, register
 from DiffRegLib.methods.supervoxels.reference import align
+from Testing.studies import dense, peers
 from Testing.studies.pairs import BETWEEN_PATIENTS, FILES, HEAD, Pair, load, worth
 
 SETS = tuple(name for name in FILES if "brain" not in name and "lung" not in name)
@@ -26,16 +28,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--model", help="a network, or the folder of its training")
+    parser.add_argument("--peers", action="store_true", help="an affine, ConvexAdam and elastix in the same run")
     given = parser.parse_args()
     print(f"| set | by | {HEAD} | CPU seconds |\n|{'---|' * 8}")
     for name in given.sets:
-        for row in rows(load(name), given.model):
+        pair = load(name)
+        print(f"| {name} | before | {worth(pair, pair.start)} | 0 |", flush=True)
+        parts = [others(pair)] if given.peers else []
+        parts += [rows(pair, model) for model in ([None, given.model] if given.model else [None])]
+        for row in itertools.chain(*parts):
             print(f"| {name} | {row} |", flush=True)
 
 
+def others(pair: Pair) -> Iterator[str]:
+    """What else there is, where it is installed."""
+    for method in ("affine", *(name for name in peers.PACKAGES if peers.there(name))):
+        begun = time.process_time()
+        transform = dense.METHODS[method](pair)
+        yield f"{method} | {worth(pair, transform)} | {time.process_time() - begun:.0f}"
+
+
 def rows(pair: Pair, model: str | None) -> Iterator[str]:
-    """One line of the table after the other."""
-    yield f"before | {worth(pair, pair.start)} | 0"
+    """By a network or the reference registration: alone, and finished on the images."""
     initial = pair.start if pair.name == BETWEEN_PATIENTS else None
     options = METHOD.presets["between-patients" if pair.name == BETWEEN_PATIENTS else "within-a-patient"]["supervoxels"]
     begun = time.process_time()
@@ -45,11 +59,12 @@ def rows(pair: Pair, model: str | None) -> Iterator[str]:
         sides = by_reference(pair.images, None, align, initial)
     found = register(*pair.images, options, initial=initial, sides=sides)
     spent = time.process_time() - begun
-    yield f"supervoxels by {'network' if model else 'reference'} | {worth(pair, found.transform)} | {spent:.0f}"
+    by = "network" if model else "reference"
+    yield f"supervoxels by {by} | {worth(pair, found.transform)} | {spent:.0f}"
     begun = time.process_time()
     last = finished(found, pair.images)
     spent += time.process_time() - begun
-    yield f"the same, finished on the images | {worth(pair, last.transform)} | {spent:.0f}"
+    yield f"the same by {by}, finished on the images | {worth(pair, last.transform)} | {spent:.0f}"
 
 
 if __name__ == "__main__":
