@@ -98,6 +98,14 @@ class Thresholds:
         "mm^3 of images that a landmark of weight 1 weighs",
         "test_landmarks_pull: of equal images that say otherwise a landmark 5 mm off is left 1 mm off; 1000 left 4 mm",
     )
+    point_weight: float = threshold(
+        0.01,
+        "weight of a point of many, such as a cloud's, in that of a landmark: the errors of neighbors go together",
+        "Testing/studies/README.md: 0.26 mm at vessels of the phantom, 0.28 with 0.1, 0.32 with 1, 0.38 without",
+    )
+    patch: float = threshold(
+        2.0, "mm around a point in which images are compared at their own resolution", "choice: the width of a vessel"
+    )
     reach: float = threshold(
         2.0, "neighborhoods from what has contrast up to which it drives the field", "theory: a Gaussian ends there"
     )

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.dense.export import transforms
+from DiffRegLib.dense.keeping import again, better_points, held
+from DiffRegLib.dense.landmarks import Landmarks
 from DiffRegLib.dense.options import DenseOptions
 from DiffRegLib.dense.recipe import align, finest_voxel, levels
 from DiffRegLib.dense.support import OUTSIDE, driven, reach
+from DiffRegLib.dense.thresholds import THRESHOLDS
 from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Progress, Registration, Support
 from DiffRegLib.methods.watching import Watch
@@ -31,11 +34,13 @@ def finished(
     progress: Progress | None = None,
     landmarks: tuple[Tensor, Tensor] | None = None,
     landmark_weight: float = 0.0,
+    points: Tensor | None = None,
 ) -> Registration:
     """A registration, improved until the images of the fixed and the moving side look alike.
 
     images: (1, D, H, W) each. landmarks: (N, 3) pairs in RAS mm, which pull where they have a weight, as they did in
-    the method. Its support is where the images show something; its trace goes on.
+    the method. points: (N, 3) RAS mm of the fixed side that the registration has found; where the images agree better
+    around them as it had left them, they hold. Its support is where the images show something; its trace goes on.
     """
     begun = time.perf_counter()
     fixed, moving = images
@@ -43,11 +48,16 @@ def finished(
     pairs = landmarks if landmark_weight else None
     voxel = finest_voxel(fixed.geometry, options)
     last = max((row.level for row in registration.trace), default=-1)
-    watch = Watch(progress, levels(voxel, options), fixed, last + 1)
+    parts = (*levels(voxel, options), *([again(options, voxel)] if points is not None else []))
+    watch = Watch(progress, parts, fixed, last + 1)
     on = choose_device(device)
     with torch.no_grad():
         start = registration.transform.to(on)
-        found = align(fixed.to(on), moving.to(on), options, start, landmarks=pairs, observe=watch)
+        sides = fixed.to(on), moving.to(on)
+        found = align(*sides, options, start, landmarks=pairs, observe=watch)
+        kept = None if points is None else better_points(*sides, points.float().to(on), start, found)
+        if kept is not None:
+            found = held(*sides, options, found, _all(kept, pairs, landmark_weight), watch)
         watch.sampling()
         release_freed()
         transform, inverse, residual = transforms(found, fixed, voxel)
@@ -68,3 +78,12 @@ def finished(
         inverse_residual_mm=residual,
         support=support,
     )
+
+
+def _all(kept: tuple[Tensor, Tensor], landmarks: tuple[Tensor, Tensor] | None, weight: float) -> Landmarks:
+    """Points that were kept, each with little weight, and landmarks with theirs."""
+    weights = torch.full((len(kept[0]),), THRESHOLDS.point_weight).to(kept[0])
+    if landmarks is None:
+        return Landmarks(*kept, weights)
+    fixed, moving = (torch.cat((a, b.to(a))) for a, b in zip(kept, landmarks))
+    return Landmarks(fixed, moving, torch.cat((weights, weights.new_full((len(landmarks[0]),), weight))))

@@ -1,8 +1,11 @@
 """The finish of a registration by points: what lies beyond the points is taken from the images."""
 
+import dataclasses
+
 import pytest
 import torch
 
+from DiffRegLib.methods import finish
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Provenance, Registration
 from DiffRegLib.transforms import Affine, Transform
@@ -29,6 +32,46 @@ def test_the_half_without_points_is_found_on_the_images(one_thread):
     assert result.inverse_residual_mm < 0.1
     assert result.trace and result.provenance.seconds > 1
     assert seen == sorted(seen) and seen[-1] == pytest.approx(1)
+
+
+class Wave(Transform):
+    """The whole motion, as points that lie exactly have found it."""
+
+    def __call__(self, points):
+        return wave(points)
+
+
+def _inside(count: int = 400):
+    """Points of the inner half of the ball."""
+    generator = torch.Generator().manual_seed(4)
+    return CENTER + (torch.rand(count, 3, generator=generator) - 0.5) * 30
+
+
+def test_points_hold_where_the_images_are_seen_too_coarsely(one_thread, monkeypatch):
+    """Voxels of 2 mm, of which the finish sees blocks of 5 mm: what the points say is finer."""
+    monkeypatch.setattr(finish, "OPTIONS", dataclasses.replace(finish.OPTIONS, voxel=5.0))
+    moving = pattern(geometry())
+    fixed = carried(moving, wave)
+    begun = Registration(Wave(), Wave(), (), Provenance("splatting", "1", {}, 0, "cpu", 1.0, 100.0, {}))
+    seen = []
+    plain, kept = (finished(begun, (fixed, moving), "cpu", points=points) for points in (None, _inside()))
+    finished(begun, (fixed, moving), "cpu", lambda f, m, **d: seen.append((f, m)), points=_inside())
+    left = [(one.transform(_inside()) - wave(_inside())).norm(dim=1).mean() for one in (plain, kept)]
+    assert left[0] > 0.3 and left[1] < 0.5 * left[0]
+    fixed_mark = CENTER[None].double()
+    marks = fixed_mark, wave(fixed_mark) + torch.tensor([[0.0, 3.0, 0.0]])  # and a person says otherwise in one place
+    both = finished(begun, (fixed, moving), "cpu", landmarks=marks, landmark_weight=100.0, points=_inside())
+    assert float((both.transform(marks[0]) - marks[1]).norm()) < 1.0
+    assert kept.trace[-1].stage.startswith("details and points") and kept.trace[-1].level == plain.trace[-1].level + 1
+    assert [f for f, _ in seen] == sorted(f for f, _ in seen) and seen[-1][0] == pytest.approx(1)
+
+
+def test_points_that_lie_worse_than_the_images_say_change_nothing(one_thread):
+    moving = pattern(geometry())
+    fixed = carried(moving, wave)
+    begun = Registration(Half(), Half(), (), Provenance("splatting", "1", {}, 0, "cpu", 1.0, 100.0, {}))
+    plain, told = (finished(begun, (fixed, moving), "cpu", points=points) for points in (None, _inside()))
+    assert torch.equal(plain.transform(_inside()), told.transform(_inside()))
 
 
 def test_landmarks_that_pull_are_not_let_go_in_the_finish(one_thread):

@@ -51,7 +51,7 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         return registration
     pair = tuple(inputs[side].content for side in SIDES)
     part = Part(progress, SPLATTED, 1.0)
-    return finished(registration, pair, splatting.device, part, landmarks, splatting.landmark_weight)
+    return finished(registration, pair, splatting.device, part, landmarks, splatting.landmark_weight, clouds[0].points)
 
 
 def _cloud(inputs: Mapping[str, Any], side: str, options: Any, seed: int) -> PointCloud:
