@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from DiffRegLib.dense.landmarks import Landmarks
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
@@ -122,6 +123,19 @@ def test_what_the_masks_exclude_has_no_influence():
     assert (results[0](grid) - results[1](grid)).norm(dim=1).max() < 1e-3
     grid = grid[(grid - CENTER).norm(dim=1) < 30]
     assert (results[1](grid) - wave(grid)).norm(dim=1).mean() < 0.5
+
+
+def test_landmarks_of_several_weights_are_the_sum_of_those_of_each():
+    """Energies and normal equations are sums over landmarks, and proportional to their weights."""
+    generator = torch.Generator().manual_seed(0)
+    ends = [CENTER + 20 * torch.rand(5, 3, generator=generator) for _ in range(2)]
+    weights = torch.tensor([0.01, 0.01, 2.0, 2.0, 2.0])
+    energy, normal = Landmarks(*ends, weights).pull(wave, geometry())
+    parts = [
+        Landmarks(*(e[s] for e in ends), w).pull(wave, geometry()) for s, w in ((slice(2), 0.01), (slice(2, 5), 2.0))
+    ]
+    assert energy == pytest.approx(sum(part[0] for part in parts), rel=1e-5)
+    assert torch.allclose(normal.vector, sum(part[1].vector for part in parts), rtol=1e-4, atol=1e-3)
 
 
 def test_landmarks_pull_where_the_images_show_nothing():

@@ -13,6 +13,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
+from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.supervoxels import METHOD
 from DiffRegLib.methods.supervoxels.model import read_model
@@ -52,14 +53,17 @@ def rows(pair: Pair, model: str | None) -> Iterator[str]:
     """By a network or the reference registration: alone, and finished on the images."""
     initial = pair.start if pair.name == BETWEEN_PATIENTS else None
     options = METHOD.presets["between-patients" if pair.name == BETWEEN_PATIENTS else "within-a-patient"]["supervoxels"]
-    begun = time.process_time()
+    begun, by = time.process_time(), "network" if model else "reference"
     if model:
-        sides = by_network(pair.images, read_model(model), initial, pair.paths)
+        try:
+            sides = by_network(pair.images, read_model(model), initial, pair.paths)
+        except RegistrationError as refusal:
+            yield f"supervoxels by {by} | {refusal} | | | | | "
+            return
     else:
         sides = by_reference(pair.images, None, align, initial)
     found = register(*pair.images, options, initial=initial, sides=sides)
     spent = time.process_time() - begun
-    by = "network" if model else "reference"
     yield f"supervoxels by {by} | {worth(pair, found.transform)} | {spent:.0f}"
     begun = time.process_time()
     last = finished(found, pair.images)
