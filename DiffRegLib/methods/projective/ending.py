@@ -19,7 +19,7 @@ from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate
 from DiffRegLib.ops.threads import side_by_side
 
-NARROW = 6.4  # pixels; neighborhoods before the last stage
+NARROW = 2.5  # pixels; neighborhoods before the last stage, and where ends are compared
 ENOUGH, EXACT = 0.02, 2e-3  # mm; a shorter step ends a descent, of images that differ from the CT and of others
 
 
@@ -46,7 +46,7 @@ class Judge:
 
     def __init__(self, scene: Scene) -> None:
         level = scene.level(scene.levels[-1], True)
-        self._crowd = Crowd(level, scene.center, scene.fine(level.views[0]), scene.options.outlier)
+        self._crowd = Crowd(level, scene.center, NARROW, scene.options.outlier)
         self._scene = scene
 
     def __call__(self, pose: Tensor, polarity: float | tuple[float, ...]) -> float:

@@ -17,9 +17,10 @@ from DiffRegLib.radiographs.renderer import Renderer
 DAMPING = 1e-3
 MOST_DAMPING = 1e3
 LONGEST = 25.0  # mm; a step is cut to this length
+RIPPLE = 1e-3  # of the cost; the samples of a ray move it up and down by a tenth of that, within tenths of a mm of depth
 
 Listener = Callable[[int, float, float, Tensor], None]
-"""Called with iteration, cost, damping and pose (4,4) after every step; the cost never rises."""
+"""Called with iteration, cost, damping and pose (4,4) after every step; the cost rises by no more than a ripple."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def gauss_newton(
             step = _damped_step(normal, damping)
             candidate = problem.moved(pose, step)
             trial = problem.normal(candidate)
-            if trial.cost < normal.cost:
+            if trial.cost < normal.cost * (1 + RIPPLE):
                 accepted, damping = trial, max(damping / 5, 1e-6)
             else:
                 damping *= 5

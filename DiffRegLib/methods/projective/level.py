@@ -15,14 +15,13 @@ FAINT = 0.05  # line integral that counts as nothing: rays through air are known
 
 
 class Level(NamedTuple):
-    """Radiographs of one size with renderers of the volume, of the same with a finer step, and of its soft tissue.
+    """Radiographs of one size with renderers of the volume and of its soft tissue.
 
     beyond: of what was guessed beyond the cut faces of the CT, None where the volume ends as the CT does.
     """
 
     views: tuple[View, ...]
     renderer: Renderer
-    exact: Renderer
     soft: Renderer
     beyond: Renderer | None
 
@@ -39,5 +38,5 @@ class Level(NamedTuple):
 
     def seen_by(self, camera: Camera) -> Level:
         """The same volumes before one other camera, without a radiograph."""
-        others = [None if r is None else r.seen_by(camera) for r in (self.renderer, self.exact, self.soft, self.beyond)]
+        others = [None if r is None else r.seen_by(camera) for r in (self.renderer, self.soft, self.beyond)]
         return Level((), *others)

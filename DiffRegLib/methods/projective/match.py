@@ -68,7 +68,7 @@ class Match:
 
         known: (rows, columns), what the CT knows of each ray. Where rays are thin, the body itself ends: its grey scale
         is far from the line integral there. And pixels count as the structure in a neighborhood is that of bone, in
-        variance: soft tissue and gas move, bone does not.
+        amplitude: soft tissue and gas move, bone does not.
         """
         if not self.foreign or self.local is None:
             return
@@ -78,7 +78,7 @@ class Match:
         if (dense * known).sum() > 0.02 * self.view.mask.sum():
             self._aim(dense * known)
         rigid, moving = self.local.deviation(torch.stack([image - soft, soft])) ** 2
-        share = rigid / (rigid + moving + 1e-12) * self.mask
+        share = (rigid / (rigid + moving + 1e-12)).sqrt() * self.mask
         if share.sum() > 0.01 * self.mask.sum():
             self._weights = [(share / share.sum()).flatten()]
 

@@ -110,7 +110,7 @@ class PoseOptions:
         3000,
     )
     window: float = option(
-        0.02, "local-ncc: standard deviation of a neighborhood as a fraction of the image's width", low=0.003, high=1.0
+        0.01, "local-ncc: standard deviation of a neighborhood as a fraction of the image's width", low=0.003, high=1.0
     )
     patches: tuple[int, ...] = option((5, 11), "patch-ncc: widths of the patches", "pixels", 3, 512)
     outlier: float = option(

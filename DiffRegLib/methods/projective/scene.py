@@ -17,12 +17,9 @@ from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.views import View
 from DiffRegLib.radiographs.attenuation import WATER
 from DiffRegLib.radiographs.continuation import Continuation, continued
-from DiffRegLib.radiographs.projection import default_step
 from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
-FINER = 2.0  # times the default step's samples; fine structure shows the samples as ripples along the depth
-FINEST = 0.19  # of the widest voxel that a level may have; samples that are denser show nothing more
 
 
 class Scene:
@@ -73,9 +70,7 @@ class Scene:
             Image(shown.volume.data.clamp(max=WATER * (1 + self.options.bone / 1000)), shown.volume.affine), widest
         )
         beyond = None if shown.whole else Renderer(shown.beyond, cameras)
-        fine = max(default_step(volume.affine) / FINER, FINEST * self._voxel(width))
-        exact = Renderer(volume, cameras, fine)
-        return Level(views, Renderer(volume, cameras), exact, Renderer(soft, cameras), beyond)
+        return Level(views, Renderer(volume, cameras), Renderer(soft, cameras), beyond)
 
     def _voxel(self, width: int) -> float:
         """How wide a voxel may be, mm, for detectors of at most `width` pixels."""
@@ -102,8 +97,7 @@ class Scene:
             Match(view, kind, sign, pixels or self.fine(view), self.options.outlier, foreign, thin, ranks)
             for view, sign in zip(level.views, self.signs(polarity))
         )
-        exact = kind == "local-ncc" and width == self.levels[-1] and not pixels
-        return Problem(level.exact if exact else level.renderer, level, matches, self.center)
+        return Problem(level.renderer, level, matches, self.center)
 
     def signs(self, polarity: float | tuple[float, ...]) -> tuple[float, ...]:
         """The polarity of each view, where one may stand for all."""
