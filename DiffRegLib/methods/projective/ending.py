@@ -17,7 +17,6 @@ from DiffRegLib.methods.projective.relation import is_free, related
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate
-from DiffRegLib.ops.threads import side_by_side
 
 NARROW = 2.5  # pixels; neighborhoods before the last stage, and where ends are compared
 ENOUGH, EXACT = 0.02, 2e-3  # mm; a shorter step ends a descent, of images that differ from the CT and of others
@@ -53,17 +52,11 @@ class Judge:
         return float(self._crowd.agreement(pose[None]).of(torch.tensor([self._scene.signs(polarity)])))
 
 
-def best_end(scene: Scene, finalists: list[Candidate], watch: Watch) -> Estimate:
-    """From the candidates the end that explains the radiographs best."""
-    judge = Judge(scene)
-    ends = side_by_side(lambda c: ended(scene, c, watch), finalists)
-    return max(ends, key=lambda end: judge(end.best.pose, end.best.polarity))
-
-
 def ended(scene: Scene, candidate: Candidate, watch: Watch) -> Estimate:
     """Refines a candidate for radiographs that show more than the CT."""
     done = finished(scene, candidate, "local-ncc", watch)
-    return done if watch.expired else _read_twice(scene, done, watch)
+    plain = scene.options.optimizer == "gauss-newton" and scene.options.similarity == "auto"
+    return _read_twice(scene, done, watch) if plain and not watch.expired else done
 
 
 def with_relation(end: Estimate, kind: Kind, watch: Watch) -> Estimate:

@@ -17,7 +17,9 @@ from DiffRegLib.radiographs.renderer import Renderer
 DAMPING = 1e-3
 MOST_DAMPING = 1e3
 LONGEST = 25.0  # mm; a step is cut to this length
-RIPPLE = 1e-3  # of the cost; the samples of a ray move it up and down by a tenth of that, within tenths of a mm of depth
+RIPPLE = (
+    1e-3  # of the cost; the samples of a ray move it up and down by a tenth of that, within tenths of a mm of depth
+)
 
 Listener = Callable[[int, float, float, Tensor], None]
 """Called with iteration, cost, damping and pose (4,4) after every step; the cost rises by no more than a ripple."""

@@ -2,14 +2,14 @@
 
 Every round draws turns and depths around the start, places each within the detector by correlation (`shifts`), and
 refines the best in a crowd: many at a coarse level, few at the next, and from there once more from poses nearby, as
-neighborhoods this small leave many hills. The rounds end when the best has left all others behind. Pieces of a crowd
-run on threads; how they are cut does not depend on the number of threads, nor do the bits.
+neighborhoods this small leave many hills. Who asks for the places says when there have been enough rounds. Pieces of a
+crowd run on threads; how they are cut does not depend on the number of threads, nor do the bits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,27 +29,27 @@ SPIN = 10.0  # degrees between the turns within the detector that are tried
 TURNED = 2.0  # standard deviations of the search, to which they are
 GROWTH = 0.25  # of the spread, by which it grows every round
 SIDEWAYS = 5.0  # mm; spread along the detector, where poses are placed by correlation
-MARGIN = 3.0  # standard deviations of the search, to which poses are placed along the detector
+MARGIN = 2.0  # standard deviations of the search, to which poses are placed along the detector
 WIDE, FINE = 2.5, 2.5  # pixels; neighborhoods at the coarse level and at the next
-CROWD, FEW = 48, 12  # poses that are refined at the coarse level, and to the end at the next
+CROWD, FEW = 32, 8  # poses that are refined at the coarse level, and to the end at the next
 STEPS, BRIEF, MORE = 12, 3, 8  # of refinement at the coarse level, and of all and of few at the next
 HILLS, NEARBY, HILL = 2, 16, 20.0  # best hills, mm apart, and poses that are drawn about the best of each
 AROUND = (7.0, 7.0, 4.0, 4.0, 4.0, 12.0)  # mm; standard deviations of these, turns at 100 mm from the center
-MOST = 4  # rounds, about two seconds each on two cores
+MOST = 8  # rounds, about two seconds each on two cores
 PIECE = 25  # poses rendered together
 APART = 6.0  # mm; poses that are closer are one
 
 
 @dataclass(frozen=True)
 class Places:
-    """What was found, best first, with the evidence as score; `drawn`: poses (B,4,4) of the first round as placed."""
+    """What was found so far, best first, with the evidence as score; `drawn`: poses (B,4,4) of the first round as placed."""
 
     found: list[Candidate]
     drawn: Tensor
 
 
-def find_places(scene: Scene, start: Tensor, watch: Watch, enough: Callable[[list[Candidate]], bool]) -> Places:
-    """Candidates at the second level after as many rounds as `enough` asks for; the start is one of the first."""
+def find_places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
+    """Candidates at the second level, after each round all of them; the start is one of the first."""
     options, center = scene.options, scene.center
     sobol = SobolEngine(6, scramble=True, seed=options.seed)
     coarse = Crowd(scene.level(scene.search_level, True), center, WIDE, options.outlier)
@@ -69,9 +69,7 @@ def find_places(scene: Scene, start: Tensor, watch: Watch, enough: Callable[[lis
         found = best_apart(found + refined(fine, candidates, MORE), center, APART)
         found = best_apart(found + refined(fine, _nearby(fine, found, sobol), MORE), center, APART)
         watch.report(done * (number + 1), message, found[0].pose)
-        if watch.expired or enough(found):
-            break
-    return Places(found, first)
+        yield Places(found, first)
 
 
 def climbed(scene: Scene, crowd: Crowd, poses: Tensor, count: int, steps: int) -> list[Candidate]:

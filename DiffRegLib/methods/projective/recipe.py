@@ -8,6 +8,7 @@ neighborhoods, and pixels that differ count less.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -19,7 +20,7 @@ from DiffRegLib.methods.projective.ending import (
     NARROW,
     Estimate,
     Judge,
-    best_end,
+    ended,
     finished,
     judged,
     with_relation,
@@ -28,15 +29,16 @@ from DiffRegLib.methods.projective.learned import Guide, descend_images
 from DiffRegLib.methods.projective.places import FINE, HILL, MORE, STEPS, Places, find_places
 from DiffRegLib.methods.projective.places import WIDE as COARSE
 from DiffRegLib.methods.projective.places import refined as climb
-from DiffRegLib.methods.projective.rivals import ELSEWHERE, standing
+from DiffRegLib.methods.projective.rivals import standing
 from DiffRegLib.methods.projective.scene import Scene
-from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, distance, refined, search
+from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
+from DiffRegLib.ops.threads import side_by_side
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
-BELIEVED = 0.1  # evidence at the last stage of the search below which another round is worth its time
-LEAD = 0.85  # of the best evidence; where the best pose elsewhere has less, no further round is needed
+BELIEVED = 0.05  # evidence at the finest level below which another round is worth its time: on the even images of
+# other anatomy right ends have 0.058 and more, wrong ones up to 0.022, which the level before cannot tell apart
 FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
 SIGNS = (1.0, -1.0)  # polarities that a view may have
 FEW = 3  # views up to which each may have a polarity of its own
@@ -88,16 +90,18 @@ def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
 
 
 def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
-    """Search over the whole field, then the best few to the end, and the better of them against its rivals."""
-    places = _places(scene, start, watch)
-    hills = best_apart(places.found, scene.center, HILL)
-    close = [c for c in hills if c.score >= CLOSE * hills[0].score]
-    finalists = close[: FINALISTS if scene.options.search else 1]
-    if scene.options.optimizer == "gauss-newton" and scene.options.similarity == "auto":
-        best = best_end(scene, finalists, watch)
-    else:
-        best = finished(scene, finalists[0], "local-ncc", watch)
-    best = with_relation(best, "local-ncc", watch)
+    """Search over the whole field until an end of what was found is believed, and that against its rivals."""
+    judge = Judge(scene)
+    tried: list[Candidate] = []
+    ends: list[tuple[float, Estimate]] = []
+    for places in _places(scene, start, watch):
+        fresh = [c for c in _finalists(scene, places) if all(c.pose is not other.pose for other in tried)]
+        tried += fresh
+        for end in side_by_side(lambda c: ended(scene, c, watch), fresh):
+            ends.append((judge(end.best.pose, end.best.polarity), end))
+        if watch.expired or max(evidence for evidence, _ in ends) > BELIEVED:
+            break
+    best = with_relation(max(ends, key=lambda pair: pair[0])[1], "local-ncc", watch)
     explained, sign = Judge(best.scene), best.best.polarity
     if explained(start, sign) > explained(best.best.pose, sign):  # a result never explains less than its start
         best = judged(best.scene, start, sign, "local-ncc")
@@ -105,10 +109,18 @@ def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     return replace(best, standing=standing(best.scene, best.best, start, places))
 
 
-def _places(scene: Scene, start: Tensor, watch: Watch) -> Places:
-    """Where the search has been, or what lies uphill of the start."""
+def _finalists(scene: Scene, places: Places) -> list[Candidate]:
+    """The best hill, and the next where it is nearly as high."""
+    hills = best_apart(places.found, scene.center, HILL)
+    close = [c for c in hills if c.score >= CLOSE * hills[0].score]
+    return close[: FINALISTS if scene.options.search else 1]
+
+
+def _places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
+    """Where the search has been, round by round, or what lies uphill of the start."""
     if scene.options.search:
-        return find_places(scene, start, watch, lambda found: _leads(found, scene.center))
+        yield from find_places(scene, start, watch)
+        return
     options, center = scene.options, scene.center
     coarse = Crowd(scene.level(scene.search_level, True), center, COARSE, options.outlier)
     fine = Crowd(scene.level(scene.levels[0], True), center, FINE, options.outlier)
@@ -119,13 +131,7 @@ def _places(scene: Scene, start: Tensor, watch: Watch) -> Places:
         found = climb(fine, found, 0)
     found = sorted(found, key=lambda c: -c.score)
     watch.report(0.3, "Refining from the start.", found[0].pose)
-    return Places(found, start[None])
-
-
-def _leads(found: list[Candidate], center: Tensor) -> bool:
-    """Whether the best candidate has left every one elsewhere so far behind that no further round is needed."""
-    others = [c.score for c in found if distance(c.pose, found[0].pose, center) > ELSEWHERE]
-    return found[0].score > BELIEVED and max(others, default=0.0) < LEAD * found[0].score
+    yield Places(found, start[None])
 
 
 def _candidates(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Candidate]:

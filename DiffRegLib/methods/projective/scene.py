@@ -21,7 +21,6 @@ from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
 
-
 class Scene:
     """volume: attenuation a mm (1,D,H,W); views: of one C-arm, their cameras in one world."""
 
