@@ -42,7 +42,7 @@ APART = 6.0  # mm; poses that are closer are one
 
 @dataclass(frozen=True)
 class Places:
-    """What was found so far, best first, with the evidence as score; `drawn`: poses (B,4,4) of the first round as placed."""
+    """What was found, best first, with the evidence as score; `drawn`: poses (B,4,4) of the first round as placed."""
 
     found: list[Candidate]
     drawn: Tensor

@@ -11,7 +11,7 @@ import torch
 from DiffRegLib.camera import Camera
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.gauss_newton import Problem
-from DiffRegLib.methods.projective.level import Level
+from DiffRegLib.methods.projective.level import BLOCK, Level
 from DiffRegLib.methods.projective.match import Kind, Match
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.views import View
@@ -68,7 +68,7 @@ class Scene:
         soft = pooled(
             Image(shown.volume.data.clamp(max=WATER * (1 + self.options.bone / 1000)), shown.volume.affine), widest
         )
-        beyond = None if shown.whole else Renderer(shown.beyond, cameras)
+        beyond = None if shown.whole else Renderer(shown.beyond, [camera.resized(BLOCK) for camera in cameras])
         return Level(views, Renderer(volume, cameras), Renderer(soft, cameras), beyond)
 
     def _voxel(self, width: int) -> float:
