@@ -18,13 +18,13 @@ from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.matching import Codes, Pairs, compressed, key_points, match
 from DiffRegLib.methods.supervoxels.model import Model, predict
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, SupervoxelOptions
-from DiffRegLib.methods.supervoxels.preparation import AIR, Boxed, body, boxed, halved, measured, prepare
+from DiffRegLib.methods.supervoxels.preparation import AIR, Boxed, body, boxed, halved, prepare
 from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict, validate
 from DiffRegLib.transforms import Transform
 
 Align = Callable[[Boxed, Boxed], Transform]
-"""From two scans on grids of supervoxels to a transform from the first to the second, RAS mm."""
+"""From two scans in boxes to a transform from the first box to the second, RAS mm."""
 
 WIDTHS = (5, 3)  # mean at half resolution of the channels at each level: from far, then near the border of a supervoxel
 REACH = 20.0  # mm; 4096 key points in a trunk lie some 12 mm apart, further away nothing drives the field
@@ -163,7 +163,7 @@ def _both(
     if initial is None:
         return fixed, moving
     there = scans[1].resample(prepare(scans[0], options, names[0]), initial, outside=AIR)
-    return fixed, Boxed(halved(there), measured(scans[1], fixed.scan.geometry, initial))
+    return fixed, Boxed(halved(there), scans[1], initial)
 
 
 def _displaced(

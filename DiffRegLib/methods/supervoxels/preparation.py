@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool3d
 
 from DiffRegLib.errors import RegistrationError
-from DiffRegLib.geometry import Geometry, Lattice
+from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.options import PreparationOptions
 from DiffRegLib.transforms import Transform
@@ -21,26 +21,20 @@ SMALLEST = 100.0  # ml; a body is larger
 
 @dataclass(frozen=True, eq=False)
 class Boxed:
-    """A scan on the grid of the supervoxels, HU (1, D, H, W), and where it was measured, 1 or 0 on the same grid.
+    """A scan on the grid of the supervoxels, HU (1, D, H, W), and as it was measured, which is what is registered.
 
-    Beyond its own box a scan is air; the faces at which it ends are no anatomy.
+    Beyond its own box a scan is air there; the faces at which it ends are no anatomy. initial: from the box to the
+    scan as it was measured, where that lies elsewhere.
     """
 
     scan: Image
-    seen: Image
+    image: Image
+    initial: Transform | None = None
 
 
 def boxed(ct: Image, options: PreparationOptions, name: str = "the scan") -> Boxed:
     """A scan (1, D, H, W) in HU in its box, see `prepare`."""
-    scan = halved(prepare(ct, options, name))
-    return Boxed(scan, measured(ct, scan.geometry))
-
-
-def measured(ct: Lattice, grid: Geometry, transform: Transform | None = None) -> Image:
-    """(1, D, H, W) on a grid: 1 where a scan has voxels, after a transform from the grid to the scan."""
-    points = grid.grid()
-    inside = ct.contains(transform(points) if transform is not None else points)
-    return Image(inside[None].float(), grid.affine)
+    return Boxed(halved(prepare(ct, options, name)), ct)
 
 
 def prepare(ct: Image, options: PreparationOptions = PreparationOptions(), name: str = "the scan") -> Image:  # noqa: B008
