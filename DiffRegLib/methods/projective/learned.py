@@ -20,7 +20,6 @@ from DiffRegLib.methods.projective.network import (
     pushed,
     standardized,
 )
-from DiffRegLib.methods.projective.schedule import deviation
 from DiffRegLib.methods.projective.views import View, views_of
 from DiffRegLib.methods.projective.weights import read_weights
 from DiffRegLib.ops.device import choose_device
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
     from DiffRegLib.methods.projective.clock import Watch
     from DiffRegLib.methods.projective.scene import Scene
 
-SETTLED = 3e-3
-RATE, MOMENTUM = 0.15, 0.5  # of the way that the network points to, and of the step before
-LONGEST = 1.0  # step of turns, or of shifts, in `UNIT`
+FIRST = 0.3  # of `UNIT`: the first step along each direction
+STEP = (4e-3, 0.7)  # of `UNIT`: the shortest step, at which the way has ended where all are as short, and the longest
+GROWTH = (0.5, 1.2)  # of a step along a direction in which the gradient has turned, or has kept its sign
 STEPS = 150
 
 
@@ -120,30 +119,35 @@ class Comparison:
         return value, torch.cat((gradient[:3] * (RADIUS / UNIT), gradient[3:] / UNIT))
 
     @torch.no_grad()
-    def approach(
-        self, pose: Tensor, watch: Watch | None = None, level: int = 0, threshold: float = SETTLED
-    ) -> Approach:
-        """Descends from a pose (4,4) until the last 10 losses deviate by less than the threshold, or time is up."""
-        pose, step = (
-            pose.double().to(self.center.device),
-            torch.zeros(6, dtype=torch.float64, device=self.center.device),
-        )
+    def approach(self, pose: Tensor, watch: Watch | None = None, level: int = 0) -> Approach:
+        """Descends from a pose (4,4) until its steps are short along all directions, or time is up.
+
+        The valley of the similarity is long along the beam, where a radiograph tells little, and a step in proportion
+        to the gradient would end far up in it. So every direction of the camera's frame has a step of its own, of which
+        the gradient tells the sign alone (Riedmiller and Braun, A direct adaptive method for faster backpropagation
+        learning: the RPROP algorithm, ICNN 1993).
+        """
+        axes = torch.block_diag(*[self._seen[0].camera.pose.double()[:3, :3].to(self.center)] * 2)
+        way = torch.zeros(6, dtype=torch.float64, device=self.center.device)
+        rprop = torch.optim.Rprop([way], lr=FIRST, etas=GROWTH, step_sizes=STEP)
+        pose = best = pose.double().to(self.center.device)
         losses: list[float] = []
-        best, lowest = pose, float("inf")
-        while len(losses) < STEPS:
+        settled, lowest = False, float("inf")
+        while len(losses) < STEPS and not settled:
             value, gradient = self._evaluated(pose)
             losses.append(value)
             if value < lowest:
                 best, lowest = pose, value
+            before, way.grad = way.clone(), axes.T @ gradient
+            rprop.step()
+            longest = float(rprop.state[way]["step_size"].max())
+            settled = longest <= STEP[0]
             if watch is not None:
-                watch.note(level, len(losses), value, RATE, best)
-            if deviation(losses) < threshold or (watch is not None and watch.expired):
-                break
-            step = MOMENTUM * step - RATE * gradient
-            longest = torch.stack([step[:3].norm(), step[3:].norm()]).max()
-            step = step * (LONGEST / longest).clamp(max=1)
-            pose = pushed(pose, step, self.center)
-        return Approach(best, tuple(losses), deviation(losses) < threshold)
+                watch.note(level, len(losses), value, longest, best)
+                if watch.expired:
+                    break
+            pose = pushed(pose, axes @ (way - before), self.center)
+        return Approach(best, tuple(losses), settled)
 
     def _evaluated(self, pose: Tensor) -> tuple[float, Tensor]:
         with torch.no_grad():
@@ -157,7 +161,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Approach:
-    """The pose (4,4) of the smallest loss, all losses, and whether they settled before the steps ran out."""
+    """The pose (4,4) of the smallest loss, all losses, and whether the steps became short before they ran out."""
 
     pose: Tensor
     losses: tuple[float, ...]
@@ -201,9 +205,7 @@ class Guide:
 
 
 def descend_images(scene: Scene, pose: Tensor, watch: Watch, polarity: float = 1.0) -> Tensor:
-    """Descends the gradient NCC from a pose (4,4) at each level of the scene.
-
-    It follows the network, once that one's last 10 losses deviate by less than `SETTLED` (Gao et al., MICCAI 2020).
+    """Descends the gradient NCC from a pose (4,4) at each level of the scene, as Gao et al., MICCAI 2020, do.
 
     It takes the optimizer of the scene's options, or SGD where these name none that descends images.
     """
