@@ -280,7 +280,7 @@ def test_bad_input_writes_nothing(files, capsys):
     assert "Hounsfield" in capsys.readouterr().err
 
 
-def test_the_way_leads_along_a_valley_that_is_flat_in_depth(double):
+def test_the_way_leads_along_a_valley_that_is_flat_in_depth():
     """Half the squared distance in which a shift along the beam counts a thousandth; the C-arm is turned."""
     turned = c_arm(CENTER, 1020.0, 620.0, (16.0, 16.0), (24, 24), (30.0, 0.0))
     volume = attenuation(hounsfield(16, 12.0)[0])
