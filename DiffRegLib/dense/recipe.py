@@ -83,6 +83,7 @@ def align(
     coefficients of a velocity field, level by level; where the images turn out to be of two kinds, self-similarity
     stays to the end. Raises `RegistrationError` where the images look less alike in the end than at the start.
     """
+    start = start.to("cpu") if isinstance(start, Affine) else start  # small matrices are solved there on every device
     pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_weight)
     parts = levels(finest_voxel(fixed.geometry, options), options)
     finest = min(level.spacing for level in parts)

@@ -140,7 +140,7 @@ def feature_volume(image: Image, kind: str, mask: Image | None = None) -> Featur
     """
     volume, parts = image.data[0], PARTS[kind]
     channels = sum(len(WEIGHTS[part]) for part in parts)
-    data = torch.empty(*volume.shape, channels, dtype=torch.uint8)
+    data = torch.empty(*volume.shape, channels, dtype=torch.uint8, device=volume.device)
     change, first = torch.zeros_like(volume), 0
     for part in parts:
         last = first + len(WEIGHTS[part])

@@ -59,7 +59,7 @@ class Model(nn.Module):
         """A field on the box of an image with these codes and copies of the networks."""
         field = NeuralField(fixed, self.size, tuple(local.shape[1:]))
         field.networks.load_state_dict(self.networks.state_dict())
-        field.codes.shared.data, field.codes.local.data = shared.clone(), local.contiguous().clone()
+        field.codes.shared, field.codes.local = (nn.Parameter(c.detach().clone().contiguous()) for c in (shared, local))
         return field
 
     def _check(self, fixed: Lattice) -> None:

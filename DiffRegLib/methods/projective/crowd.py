@@ -36,7 +36,7 @@ class Agreement:
 
     def of(self, signs: Tensor) -> Tensor:
         """(B,): evidence for polarities (B,V) or (V,); 0 where a correlation has another sign."""
-        return evidence(self.correlation * signs, self.known).sum(-1)
+        return evidence(self.correlation * signs.to(self.correlation), self.known).sum(-1)
 
 
 class Crowd:
@@ -62,7 +62,7 @@ class Crowd:
         poses, generators = poses.clone(), self.generators(poses)
         cost, gradient, curvature = self._normal(poses, generators, signs)
         damping = torch.full_like(cost, DAMPING)
-        active = torch.arange(len(poses))
+        active = torch.arange(len(poses), device=poses.device)
         for _ in range(steps):
             step = _damped(gradient[active], curvature[active], damping[active])
             tried = _moved(poses[active], generators[active], step)
@@ -84,7 +84,7 @@ class Crowd:
         center = poses[:, :3, :3] @ self.center + poses[:, :3, 3]
         generators = poses.new_zeros(len(poses), 6, 4, 4)
         for k in range(3):
-            x, y, z = self.axes[:, k]
+            x, y, z = self.axes[:, k].tolist()
             turn = poses.new_tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / RADIUS
             generators[:, k, :3, :3] = turn
             generators[:, k, :3, 3] = -center @ turn.T

@@ -197,7 +197,7 @@ class Guide:
         """The network's part of the way from a start (4,4)."""
         shape, volume = self.learned.network.options, scene.volume
         if shape.alone:
-            volume = Image(volume.data * (self.segmentation != 0), volume.affine)
+            volume = Image(volume.data * (self.segmentation != 0).to(volume.data), volume.affine)
         organ = self.segmentation if shape.segmentation else None
         comparison = self.learned.between(volume, scene.views, organ, polarity)
         approach = comparison.approach(start, watch, shape.detector)

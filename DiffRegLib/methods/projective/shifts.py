@@ -63,11 +63,11 @@ class Shifts:
         """
         seen = self.looked_at(poses) if seen is None else seen
         maps = (self._evidence(shown, held, seen.weight) for shown, held in zip(seen.shown, self._targets))
-        best = torch.cat([_peaks(part) for part in maps], 1).T.flatten()
+        best = torch.cat([_peaks(part) for part in maps], 1).T.flatten().cpu()
         side = 2 * self.reach + 1
         row, column, spin = best // side % side, best % side, best // side**2
         turns = self._turns((row - self.reach).double(), (column - self.reach).double(), spin)
-        return turns @ poses.repeat(2 * PLACES, 1, 1)
+        return turns.to(poses) @ poses.repeat(2 * PLACES, 1, 1)
 
     def looked_at(self, poses: Tensor) -> Seen:
         """The radiographs of poses (B,4,4) on the wide detector."""

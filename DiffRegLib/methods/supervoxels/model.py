@@ -139,7 +139,7 @@ def finest_classes(logits: Tensor, size: tuple[int, ...]) -> Tensor:
 
     size: of the grid, (H, W), odd ones too.
     """
-    if logits.is_cuda or not available("cpu"):
+    if logits.device.type != "cpu" or not available("cpu"):
         return torch.stack([_plain(layer).cpu() for layer in logits])[..., : size[0], : size[1]]
     from DiffRegLib.methods.supervoxels.kernels import finest
 
