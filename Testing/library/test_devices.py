@@ -102,11 +102,11 @@ def test_a_pose():
     assert distance(ct, *poses) < 0.05
 
 
-def test_a_pose_of_x_rays_that_look_otherwise():
-    ct, options = patient(), dataclasses.replace(QUICK, starts=8, rounds=1, refined=2, relation_rotation=0.5)
-    views = [xray(ct, near(), side) for side in ("frontal", "lateral")]
-    views = [Radiograph(view.image**1.5, view.camera, kind="log") for view in views]
-    found = [projective.register(ct, views, dataclasses.replace(options, device=device)) for device in DEVICES]
+def test_a_pose_of_an_x_ray_that_looks_otherwise():
+    ct, options = patient(), dataclasses.replace(QUICK, starts=8, rounds=1, refined=2, levels=(32,))
+    image = xray(ct, near(), "frontal")
+    view = Radiograph(image.image**1.5, image.camera, kind="log")
+    found = [projective.register(ct, [view], dataclasses.replace(options, device=device)) for device in DEVICES]
     assert {result.appearance for result in found} == {"different"}
     assert distance(ct, *(result.pose for result in found)) < 0.2
 
