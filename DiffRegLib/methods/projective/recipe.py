@@ -46,7 +46,7 @@ WIDE = 8.0  # pixels; neighborhoods in the search
 
 
 def estimate(scene: Scene, start: Tensor, watch: Watch, guide: Guide | None = None) -> Estimate:
-    """Estimates the pose from a start (4,4) under the options of the scene; a guide takes the place of the search."""
+    """Estimates the pose from a start (4,4) under the options of the scene; a guide leads before any search."""
     wanted = scene.options.appearance
     if guide is not None:
         return _guided(scene, start, watch, guide)
@@ -63,20 +63,27 @@ def _explained(same: Estimate) -> bool:
 
 
 def _guided(scene: Scene, start: Tensor, watch: Watch, guide: Guide) -> Estimate:
-    """Net first, gradient NCC after; of two polarities the one that brings the network's loss lower."""
+    """The network first; of two polarities the one that brings its loss lower.
+
+    Line integrals are followed by gradient NCC (Gao et al., MICCAI 2020). Where that does not explain them, and for all
+    other radiographs, what lies uphill of the network's pose is the first that is refined to its end; the search
+    follows where that end is not believed.
+    """
     options, integrals = scene.options, all(view.integrals for view in scene.views)
     signs = SIGNS if scene.wanted is None else scene.wanted[:1]
     signs = (1.0,) if scene.wanted is None and integrals else signs
     reached = {sign: guide.approach(scene, start, watch, sign) for sign in signs}
     sign = min(reached, key=lambda s: min(reached[s].losses))
-    watch.report(0.5, "The network has led the way.", reached[sign].pose)
-    pose = descend_images(scene, reached[sign].pose, watch, sign)
-    if options.appearance == "same" or (options.appearance == "auto" and integrals):
-        same = replace(judged(scene, pose, sign, "ncc"), appearance="same")
+    led = reached[sign].pose
+    watch.report(0.5, "The network has led the way.", led)
+    alike = options.appearance == "same" or (options.appearance == "auto" and integrals)
+    if alike or options.similarity == "gradient-ncc":
+        led = descend_images(scene, led, watch, sign)
+    if alike:
+        same = replace(judged(scene, led, sign, "ncc"), appearance="same")
         if options.appearance == "same" or _explained(same):
             return same
-    found = judged(scene, pose, sign, "local-ncc")
-    return replace(found, standing=standing(scene, found.best, start, Places([], start[None])))
+    return _different(scene, start, watch, led)
 
 
 def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
@@ -89,12 +96,15 @@ def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
     return replace(end, appearance="same")
 
 
-def _different(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
-    """Search over the whole field until an end of what was found is believed, and that against its rivals."""
+def _different(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None = None) -> Estimate:
+    """Search over the whole field until an end of what was found is believed, and that against its rivals.
+
+    led: a pose (4,4) from which to go uphill before that.
+    """
     judge = Judge(scene)
     tried: list[Candidate] = []
     ends: list[tuple[float, Estimate]] = []
-    for places in _places(scene, start, watch):
+    for places in _places(scene, start, watch, led):
         fresh = [c for c in _finalists(scene, places) if all(c.pose is not other.pose for other in tried)]
         tried += fresh
         for end in side_by_side(lambda c: ended(scene, c, watch), fresh):
@@ -116,11 +126,18 @@ def _finalists(scene: Scene, places: Places) -> list[Candidate]:
     return close[: FINALISTS if scene.options.search else 1]
 
 
-def _places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
-    """Where the search has been, round by round, or what lies uphill of the start."""
+def _places(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None) -> Iterator[Places]:
+    """What lies uphill of where a network has led, then where the search has been, round by round.
+
+    Without a search, what lies uphill of the start takes its place where no network has led.
+    """
+    if led is not None or not scene.options.search:
+        yield _uphill(scene, start if led is None else led, watch)
     if scene.options.search:
         yield from find_places(scene, start, watch)
-        return
+
+
+def _uphill(scene: Scene, start: Tensor, watch: Watch) -> Places:
     options, center = scene.options, scene.center
     coarse = Crowd(scene.level(scene.search_level, True), center, COARSE, options.outlier)
     fine = Crowd(scene.level(scene.levels[0], True), center, FINE, options.outlier)
@@ -131,7 +148,7 @@ def _places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
         found = climb(fine, found, 0)
     found = sorted(found, key=lambda c: -c.score)
     watch.report(0.3, "Refining from the start.", found[0].pose)
-    yield Places(found, start[None])
+    return Places(found, start[None])
 
 
 def _candidates(scene: Scene, start: Tensor, recipe: Recipe, watch: Watch) -> list[Candidate]:
