@@ -1,10 +1,11 @@
-"""How far a trained network leads a pose, alone and with gradient NCC after it, as markdown.
+"""How far a trained network leads a pose, alone and with what follows it, as markdown.
 
     python -m Testing.studies.guided NETWORK [--sets clean noisy hard pelvis_long ...] [--starts far near] [--alone]
         [--cases 0 1 2]
 
 NETWORK: a folder of `diffreg train projective`, or its weights. clean, noisy, hard: drr_pelvis and drr_pelvis_hard; the
-rest: drr_other. Targets are read to measure, never to register. alone: the network without what follows it.
+rest: drr_other. Targets are read to measure, never to register. alone: the network without what follows it, which is
+gradient NCC where the X-rays are line integrals, else the end of the recipe, and its search where that is not believed.
 Errors: turn in degrees, shift of the CT's middle in mm, mean distance of bone points in mm.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -32,7 +33,7 @@ from DiffRegLib.radiographs.radiograph import Radiograph
 from DiffRegLib.transforms import Affine
 from Testing.studies import anatomies, projective
 
-FOLLOWED = PoseOptions(optimizer="lbfgs", levels=(64, 128), descent_iterations=100)
+INTEGRALS = PoseOptions(optimizer="lbfgs", levels=(64, 128), descent_iterations=100)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def main() -> None:
                 print(_row(f"{name}, {start}, network", [_led(learned, c) for c in found]), flush=True)
                 if not given.alone:
                     rows = [_followed(given.network, c) for c in found]
-                    print(_row(f"{name}, {start}, then gradient NCC", rows), flush=True)
+                    print(_row(f"{name}, {start}, then the images", rows), flush=True)
 
 
 def _pelvis(cases: Callable) -> Callable[[str, list[int]], Iterator[Case]]:
@@ -105,7 +106,7 @@ def _led(learned: LearnedSimilarity, case: Case) -> tuple[Case, Tensor, float]:
 
 def _followed(network: str, case: Case) -> tuple[Case, Tensor, float]:
     begin = time.process_time()
-    options = PoseOptions(**{**vars(FOLLOWED), "network": network})
+    options = replace(INTEGRALS if case.xray.kind == "line integral" else PoseOptions(), network=network)
     found = register(case.ct, [case.xray], options, initial=Affine(case.start))
     return case, found.pose.matrix, time.process_time() - begin
 
