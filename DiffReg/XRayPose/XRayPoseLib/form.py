@@ -9,10 +9,12 @@ import qt
 from slicer.i18n import tr as _
 
 from DiffRegLib.mrml.panel.option_widgets import add_option_widgets
+from DiffRegLib.mrml.panel.weights_selector import add_names
 from DiffRegLib.options import option_fields
 from DiffRegLib.radiographs.options import CArmOptions
+from DiffRegLib.training.registry import Known
 from XRayPoseLib import carm, landmarks, measures
-from XRayPoseLib.parameters import CARMS, ELSEWHERE, GROUPS, VIEWS, xrays
+from XRayPoseLib.parameters import CARMS, ELSEWHERE, GROUPS, METHOD, VIEWS, xrays
 from XRayPoseLib.pose_form import tooltips
 from XRayPoseLib.source import part_names
 
@@ -37,13 +39,21 @@ class PanelForm:
         layout = ui.advancedCollapsibleButton.layout()
         for index, (group, options) in enumerate(GROUPS.items()):
             box = qt.QGroupBox(_(TITLES[group]))
-            self._add(qt.QFormLayout(box), group, options, ELSEWHERE[group])
+            form = qt.QFormLayout(box)
+            self._add(form, group, options, ELSEWHERE[group])
             layout.insertWidget(index, box)
+            if group == "pose":
+                row = [f.name for f in option_fields(options)].index("network") + 1
+                ui.networkNamesComboBox = add_names(form, "networkNamesComboBox", METHOD.name, self._take_network, row)
         for name in (_("Usual distances..."), *map(_, carm.PRESETS)):
             ui.presetComboBox.addItem(name)
         for name, text in tooltips().items():
             getattr(ui, f"{name}Slider").toolTip = text
         self._parts: list[str] = []
+
+    def _take_network(self, weights: Known) -> None:
+        """Writes the name of known weights into the line of the option."""
+        self._ui.pose_network.text = weights.name
 
     def _add_carm(self, number: int) -> Any:
         """The fields that have to be known at once; the others folded away."""
