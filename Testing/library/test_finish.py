@@ -8,6 +8,8 @@ import torch
 from DiffRegLib.methods import finish
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Provenance, Registration
+from DiffRegLib.phantom import breathing_phantom
+from DiffRegLib.review.metrics import dice
 from DiffRegLib.transforms import Affine, Transform
 from Testing.library.test_dense import CENTER, carried, error, geometry, pattern, wave
 
@@ -86,3 +88,20 @@ def test_landmarks_that_pull_are_not_let_go_in_the_finish(one_thread):
         found = finished(begun, (same, same), "cpu", landmarks=(fixed, moving), landmark_weight=weight)
         left[weight] = float((found.transform(fixed) - moving).norm())
     assert left[0.0] > 2.5 and left[100.0] < 1.0
+
+
+def test_the_finish_takes_no_label_of_the_phantom_below_where_it_began(one_thread):
+    """Nor below what the true motion, from which it begins, leaves of it where labels are read at the nearest voxel.
+
+    0.005 is 0.1 mm of the surface of the spine, which hardly moves.
+    """
+    phantom = breathing_phantom(spacing=4.0, noise=20.0)
+    fixed, moving = phantom.fixed, phantom.moving
+    exact = phantom.transform
+    begun = Registration(exact, exact.inverse(), (), Provenance("splatting", "1", {}, 0, "cpu", 1.0, 100.0, {}))
+    result = finished(begun, (fixed.image, moving.image), "cpu", points=fixed.vessels.points)
+    identity, true, found = (
+        dice(fixed.labels, moving.labels.resample(fixed.labels, transform, "nearest"))
+        for transform in (Affine.identity(), exact, result.transform)
+    )
+    assert all(found[label] > min(identity[label], true[label]) - 0.005 for label in found) and len(found) == 12
