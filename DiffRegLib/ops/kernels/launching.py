@@ -8,6 +8,7 @@ the same bits on every run, and its rounding (2**-62 of the sum of all magnitude
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from DiffRegLib.ops.kernels.cells import NOWHERE, corner, f32, flat_index, hat, i32, interpolate, is_inside, u64
 
 THREADS = 128
+ONE_AT_A_TIME = threading.Lock()  # numba-cuda 0.30 loads a kernel twice, and fails, where two threads launch it first
 
 # small clouds and radiographs do not fill a GPU, and whoever registers them cannot change that
 warnings.filterwarnings("ignore", "(?s).*Grid size .* will likely result in GPU under-utilization")
@@ -36,7 +38,7 @@ def launch(kernel, threads: int, rows: int, *arguments) -> None:
     if threads == 0 or rows == 0:
         return
     device = next(a.device for a in arguments if isinstance(a, Tensor))
-    with torch.cuda.device(device):
+    with ONE_AT_A_TIME, torch.cuda.device(device):
         stream = cuda.external_stream(torch.cuda.current_stream(device).cuda_stream)
         arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
         kernel[(-(-threads // THREADS), rows), THREADS, stream](*arrays)
