@@ -201,6 +201,30 @@ def test_an_older_package_counts_as_missing(host, monkeypatch):
     assert set(packages.missing()) == {packages.TORCH, "scipy>=1.12"}
 
 
+@pytest.mark.parametrize(("build", "wanted"), [("2.8.0+cu126", "cu12"), ("2.9.1+cu130", "cu13"), ("2.8.0+cpu", "")])
+def test_a_pytorch_for_cuda_gets_its_kernels_along_with_what_is_missing(
+    host, panel, absent, monkeypatch, build, wanted
+):
+    """They are no reason to ask, and where they cannot be installed nothing is lost."""
+    from DiffRegLib.mrml.panel import packages
+
+    real, install, asked = packages.importlib.metadata.version, packages._install, []
+    monkeypatch.setattr(packages.importlib.metadata, "version", lambda name: build if name == "torch" else real(name))
+
+    def fails(requirements, requester):
+        asked.extend(requirements)
+        if any("cuda" in r for r in requirements):
+            raise OSError("no network")
+        install(requirements, requester)
+
+    monkeypatch.setattr(packages, "_install", fails)
+    packages.ensure("Splat Registration")
+    assert [r for r in asked if "cuda" in r] == ([f"numba-cuda[{wanted}]>=0.24"] if wanted else [])
+    asked.clear()
+    packages.ensure("Splat Registration")
+    assert not asked and not absent
+
+
 def test_without_slicer_packaging_pip_is_called_with_what_must_stay(host, monkeypatch):
     """Slicer 5.10 has no `slicer.packaging`, and its `pip_install` takes the requirements alone."""
     from DiffRegLib.mrml.panel import packages

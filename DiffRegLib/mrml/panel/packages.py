@@ -29,7 +29,10 @@ REQUIREMENTS = (
     "nibabel>=5",
     "connected-components-3d>=3.12",
 )
-MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d"}  # not called as their packages
+KERNELS = "numba-cuda[cu{major}]>=0.24"
+"""What compiles kernels for a graphics card, with the parts of CUDA it needs; without it, torch does their work."""
+MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d", "numba-cuda": "numba_cuda"}
+"""Modules that are not called as their packages."""
 SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "pydicom", "torch")  # an installation must not replace these
 
 
@@ -38,8 +41,18 @@ def missing() -> list[str]:
     return [r for r in (TORCH, *REQUIREMENTS) if not _satisfied(r)]
 
 
+def _helpful() -> list[str]:
+    """What is not needed, but makes a PyTorch that was built for CUDA quicker; installed along with what is missing."""
+    try:
+        built = re.search(r"\+cu(\d\d)", importlib.metadata.version("torch"))
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    wanted = KERNELS.format(major=built[1]) if built else ""
+    return [wanted] if wanted and not _satisfied(wanted) else []
+
+
 def _satisfied(requirement: str) -> bool:
-    name, lowest = requirement.split(">=")
+    name, lowest = name_of(requirement), requirement.split(">=")[1]
     if importlib.util.find_spec(module_of(requirement)) is None:
         return False
     try:
@@ -60,8 +73,8 @@ def module_of(requirement: str) -> str:
 
 
 def name_of(requirement: str) -> str:
-    """The package of a requirement, without its version."""
-    return requirement.split(">=")[0]
+    """The package of a requirement, without its version and extras."""
+    return re.split(r"\[|>=", requirement)[0]
 
 
 def ensure(requester: str) -> None:
@@ -77,12 +90,12 @@ def ensure(requester: str) -> None:
         )
     if TORCH in absent:
         _install_torch()
-    rest = [r for r in absent if r != TORCH]
-    try:
-        if rest:
-            _install(rest, requester)
-    except Exception:  # whatever pip, or Slicer on its way to pip, has to complain of
-        logging.exception("The packages %s could not be installed", names)
+    for some in ([r for r in absent if r != TORCH], _helpful()):
+        try:
+            if some:
+                _install(some, requester)
+        except Exception:  # whatever pip, or Slicer on its way to pip, has to complain of
+            logging.exception("The packages %s could not be installed", ", ".join(map(name_of, some)))
     importlib.invalidate_caches()
     if still := missing():
         sentence = _("{names} could not be installed: see the application log, and press Apply to try again.")
