@@ -59,22 +59,24 @@ def test_a_training_on_a_gpu_teaches_validates_and_is_read_anywhere(example, tmp
 
 @gpu
 def test_a_training_resumed_on_a_gpu_sees_the_same_samples(example, tmp_path):
-    """The losses before the first gradient are equal; after it, sums on a GPU differ in their last digits."""
+    """With steps so short that the weights stay: the losses are those of the samples, which differ from each other."""
     chosen = dataclasses.replace(RUN, device="cuda", checkpoint=1)
+    options = dataclasses.replace(SHORT, learning_rate=1e-6)
     folders = [tmp_path / name for name in ("straight", "halfway")]
     for folder in folders:
         folder.mkdir()
-    train(SupervoxelLearner([example], 8, BOX, SHORT), chosen, folders[0], {})
+    train(SupervoxelLearner([example], 8, BOX, options), chosen, folders[0], {})
 
     def stop(fraction, message, iteration, **details):
         if iteration == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(SupervoxelLearner([example], 8, BOX, SHORT), chosen, folders[1], {}, progress=stop)
-    train(SupervoxelLearner([example], 8, BOX, SHORT), chosen, folders[1], {}, resume=True)
-    for first, second in zip(*(column(folder, "loss") for folder in folders)):
-        assert second == pytest.approx(first, rel=2e-2)
+        train(SupervoxelLearner([example], 8, BOX, options), chosen, folders[1], {}, progress=stop)
+    train(SupervoxelLearner([example], 8, BOX, options), chosen, folders[1], {}, resume=True)
+    straight, halfway = (column(folder, "loss") for folder in folders)
+    assert halfway == pytest.approx(straight, rel=1e-3)
+    assert min(abs(a - b) for n, a in enumerate(straight) for b in straight[:n]) > 2e-3 * straight[0]
 
 
 @gpu
