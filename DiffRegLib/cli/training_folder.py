@@ -50,6 +50,10 @@ def _leave(target: Path, missing: list[Path]) -> None:
 def _kept(target: Path) -> str:
     if (target / CHECKPOINT).is_file():
         return f"diffreg: canceled, the last checkpoint stays in {target}: go on with --resume."
+    if any(target.glob("[!.]*.safetensors")):
+        return (
+            f"diffreg: canceled before the first checkpoint, what was prepared stays in {target}: go on with --resume."
+        )
     return "diffreg: canceled before the first checkpoint, nothing was kept."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from DiffRegLib.cli.training_folder import training_folder
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
@@ -223,6 +224,23 @@ def test_a_training_without_a_checkpoint_begins_with_its_prepared_scans(tmp_path
     monkeypatch.setattr("DiffRegLib.methods.supervoxels.training_run.divide", None)
     run(inputs, {**options, "preparation": {}, "segmentation": {}}, folders[1], True, lambda *a, **k: None)
     assert column(folders[0], "loss") == column(folders[1], "loss")
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        ((), "nothing was kept"),
+        (("examples",), "prepared stays"),
+        (("examples", "checkpoint"), "last checkpoint stays"),
+    ],
+)
+def test_a_canceled_training_tells_what_stays(tmp_path, capsys, kept, words):
+    with pytest.raises(KeyboardInterrupt), training_folder(tmp_path / "out"):
+        for name in kept:
+            (tmp_path / "out" / f"{name}.safetensors").touch()
+        raise KeyboardInterrupt
+    assert words in capsys.readouterr().err
+    assert (tmp_path / "out").exists() == bool(kept)
 
 
 def test_a_checkpoint_of_another_training_is_refused(example, tmp_path):
