@@ -35,7 +35,7 @@ CROWD, FEW = 32, 8  # poses that are refined at the coarse level, and to the end
 STEPS, BRIEF, MORE = 12, 3, 8  # of refinement at the coarse level, and of all and of few at the next
 HILLS, NEARBY, HILL = 2, 16, 20.0  # best hills, mm apart, and poses that are drawn about the best of each
 AROUND = (7.0, 7.0, 4.0, 4.0, 4.0, 12.0)  # mm; standard deviations of these, turns at 100 mm from the center
-MOST = 8  # rounds, about two seconds each on two cores
+MOST = 5  # rounds
 PIECE = 25  # poses rendered together
 APART = 6.0  # mm; poses that are closer are one
 
