@@ -98,7 +98,7 @@ class PoseOptions:
     tolerance: float = option(
         1e-6, "descent ends a level when the standard deviation of its last 10 losses is below this", low=0.0, high=1.0
     )
-    starts: int = option(150, "random poses in each round of the search", low=8, high=100000)
+    starts: int = option(300, "random poses in each round of the search", low=8, high=100000)
     refined: int = option(8, "best poses of each round that are refined at the coarsest level", low=1, high=1000)
     rounds: int = option(8, "largest number of rounds of the search", low=1, high=1000)
     search_level: int = option(32, "width of the detector in the search", "pixels", 8, 512)

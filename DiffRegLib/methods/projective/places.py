@@ -36,6 +36,7 @@ STEPS, BRIEF, MORE = 12, 3, 8  # of refinement at the coarse level, and of all a
 HILLS, NEARBY, HILL = 2, 16, 20.0  # best hills, mm apart, and poses that are drawn about the best of each
 AROUND = (7.0, 7.0, 4.0, 4.0, 4.0, 12.0)  # mm; standard deviations of these, turns at 100 mm from the center
 MOST = 5  # rounds
+SHIFTED = 2  # of the random poses of a round one is drawn, as each is tried at all shifts
 PIECE = 25  # poses rendered together
 APART = 6.0  # mm; poses that are closer are one
 
@@ -114,7 +115,7 @@ def _drawn(scene: Scene, crowd: Crowd, start: Tensor, spread: float, sobol: Sobo
     within = min(math.radians(SPIN / 2) * RADIUS, turn) if one else turn
     sideways = min(SIDEWAYS, depth) if one else depth
     deviation = torch.tensor([turn, turn, within, sideways, sideways, depth], dtype=torch.float64) * spread
-    steps = _normal(sobol, options.starts) * deviation
+    steps = _normal(sobol, options.starts // SHIFTED) * deviation
     steps[0] = 0
     return moved(start, crowd.generators(start[None])[0], steps.to(start.device))
 

@@ -57,7 +57,7 @@ def related(scene: Scene, pose: Tensor, polarity: float | tuple[float, ...], kin
             apart = _Apart.of(problem, state, scene.options)
             state = gauss_newton(apart, state, scene.options.iterations).pose
         watch.report(0.9, f"The relation of the views refined at {width} pixels.", state[0])
-    doubt = apart.doubt(state) * (FOREIGN**2 if foreign else 1)
+    doubt = apart.doubt(state, FOREIGN if foreign else 1.0)
     return Related(scene.placed(_cameras(scene, state)), state[0], doubt)
 
 
@@ -117,11 +117,15 @@ class _Apart:
                 curvature[places[1], places[1]] += torch.diag(weight)
         return Normal(cost, gradient, curvature)
 
-    def doubt(self, state: Tensor) -> Tensor:
-        """(6,6): by how much the covariance of the pose is larger than with a relation that is known."""
-        curvature = self.normal(state).curvature
+    def doubt(self, state: Tensor, blurred: float) -> Tensor:
+        """(6,6): by how much the covariance of the pose is larger than with a relation that is known.
+
+        blurred: how many times larger the errors of the images, and not of the relation, are than their blocks say.
+        """
+        honest = dataclasses.replace(self, worth=self.worth * blurred**2)
+        curvature = honest.normal(state).curvature
         free, known = (torch.linalg.pinv(part, hermitian=True) for part in (curvature, curvature[:6, :6]))
-        return self.worth * (free[:6, :6] - known)
+        return honest.worth * (free[:6, :6] - known)
 
     def moved(self, state: Tensor, step: Tensor) -> Tensor:
         steps = step.view(-1, 6).clone()
