@@ -67,7 +67,7 @@ def with_relation(end: Estimate, kind: Kind, watch: Watch) -> Estimate:
     found = related(scene, best.pose, best.polarity, kind, watch)
     again = replace(best, pose=found.pose)
     done = ended(found.scene, again, watch) if kind == "local-ncc" else finished(found.scene, again, kind, watch)
-    return replace(done, doubt=end.doubt + found.doubt)
+    return replace(done, doubt=found.doubt)
 
 
 def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
