@@ -2,11 +2,16 @@
 
 import io
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")  # as in a worker: read when torch first multiplies
+
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its jobs in the background ignore it
 
 ROOT = Path(__file__).resolve().parents[2]
 
