@@ -44,7 +44,9 @@ class PanelForm:
             layout.insertWidget(index, box)
             if group == "pose":
                 row = [f.name for f in option_fields(options)].index("network") + 1
-                ui.networkNamesComboBox = add_names(form, "networkNamesComboBox", METHOD.name, self._take_network, row)
+                names = add_names(form, "networkNamesComboBox", METHOD.name, self._take_network, row)
+                if names is not None:  # none are known
+                    ui.networkNamesComboBox = names
         for name in (_("Usual distances..."), *map(_, carm.PRESETS)):
             ui.presetComboBox.addItem(name)
         for name, text in tooltips().items():
