@@ -4,7 +4,6 @@ import math
 import signal
 
 import pytest
-import roma
 import torch
 
 from DiffRegLib.camera import c_arm
@@ -14,12 +13,11 @@ from DiffRegLib.files import write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.methods.projective.clock import Watch
-from DiffRegLib.methods.projective.learned import Comparison, Guide, LearnedSimilarity, descend_images
+from DiffRegLib.methods.projective.learned import Guide, LearnedSimilarity, descend_images
 from DiffRegLib.methods.projective.network import RADIUS, UNIT, SimilarityNetwork, pushed, standardized
 from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.schedule import deviation
-from DiffRegLib.methods.projective.simulation import collimated, instruments
 from DiffRegLib.methods.projective.training import SimilarityLearner, geodesic_slope, gradient_distance
 from DiffRegLib.methods.projective.training_options import NetworkOptions, TrainingOptions
 from DiffRegLib.methods.projective.views import views_of
@@ -138,19 +136,6 @@ def test_untrained_similarity_is_zero_at_the_pose_of_a_line_integral():
     at_pose, _ = learned.value_and_gradient(volume, image, CAMERA, STILL)
     away, _ = learned.value_and_gradient(volume, image, CAMERA, starts[0])
     assert at_pose < 0.05 * away
-
-
-def test_collimators_and_instruments_hide_some_of_the_x_rays():
-    draws = [torch.Generator().manual_seed(n) for n in range(200)]
-    inside, metal = collimated(draws, (24, 32), 0.5)[:, 0], instruments(draws, (24, 32), 0.25)[:, 0]
-    assert inside.unique().tolist() == [0, 1]
-    part = inside.mean((1, 2))
-    assert (part < 1).double().mean() == pytest.approx(0.5, abs=0.1) and part.min() > 0.1
-    assert inside[:, 10:14, 14:18].mean() > 0.95  # the middle is exposed
-    shown = metal.amax((1, 2)) > 0
-    assert shown.double().mean() == pytest.approx(0.25, abs=0.08)
-    assert 1 <= metal[metal > 0].min() and metal.max() <= 2 * 4
-    assert not instruments(draws, (24, 32), 0.0).any() and collimated(draws, (24, 32), 0.0).all()
 
 
 def test_rate_is_cyclic():
@@ -278,31 +263,6 @@ def test_bad_input_writes_nothing(files, capsys):
         assert not out.parent.exists()
     assert main(["train", "projective", words[3], words[3], "-o", str(out)]) == 2
     assert "Hounsfield" in capsys.readouterr().err
-
-
-def test_the_way_leads_along_a_valley_that_is_flat_in_depth():
-    """Half the squared distance in which a shift along the beam counts a thousandth; the C-arm is turned."""
-    turned = c_arm(CENTER, 1020.0, 620.0, (16.0, 16.0), (24, 24), (30.0, 0.0))
-    volume = attenuation(hounsfield(16, 12.0)[0])
-    image = project(volume, STILL, turned)[0, 0]
-    learned = LearnedSimilarity(learner().network, {}, "cpu")
-    comparison = Comparison(learned, volume, views_of([Radiograph(image, turned)]), None, 1.0)
-    beam = turned.pose[:3, 2].double()
-    weights = torch.block_diag(torch.eye(3), torch.eye(3) - 0.999 * torch.outer(beam, beam)).double()
-
-    def valley(pose):
-        twist = (
-            torch.cat((roma.rotmat_to_rotvec(pose[:3, :3]) * RADIUS, pose[:3, :3] @ CENTER + pose[:3, 3] - CENTER))
-            / UNIT
-        )
-        gradient = weights @ twist
-        return float(twist @ gradient) / 2, gradient
-
-    comparison._evaluated = valley
-    start = perturbed(STILL, torch.tensor([0.2, -0.1, 0.15, 20.0, -50.0, 30.0]).double(), CENTER)
-    approach = comparison.approach(start)
-    assert approach.settled and len(approach.losses) < 80
-    assert (approach.pose[:3, :3] @ CENTER + approach.pose[:3, 3] - CENTER).norm() < 0.5
 
 
 def test_network_first_then_gradient_ncc_reaches_the_pose():
