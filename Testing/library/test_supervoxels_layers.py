@@ -11,7 +11,8 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.layers import divide, exactly
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions
-from DiffRegLib.methods.supervoxels.preparation import body, halved, prepare, soft_tissue
+from DiffRegLib.methods.supervoxels.preparation import Boxed, body, halved, prepare, soft_tissue
+from DiffRegLib.transforms import Affine
 from Testing.library.bodies import body_ct
 
 BOX = PreparationOptions(spacing=4.0, box=(64, 48, 80))
@@ -50,6 +51,18 @@ def test_halved_voxels_are_means_of_eight_in_their_middle():
     half = halved(scan)
     assert half.data[0, 3, 4, 5].item() == pytest.approx(scan.data[0, 6:8, 8:10, 10:12].mean().item(), abs=1e-3)
     assert torch.allclose(half.to_world(torch.tensor([5.0, 4.0, 3.0])), scan.to_world(torch.tensor([10.5, 8.5, 6.5])))
+
+
+def test_a_network_sees_a_scan_go_on_where_it_ends():
+    """Of a scan whose values are its heights: those in the box, and beyond its faces those of its faces."""
+    box = body_ct(spacing=8.0, shape=(30, 20, 24))
+    image = Image(torch.zeros(1, 12, 20, 24), box.affine)
+    image = Image(image.grid()[None, ..., 2] + 3.0, image.affine)
+    moved = Affine.translation(torch.tensor([0.0, 0.0, 3.0]))
+    height = box.grid()[None, ..., 2] + 6.0
+    seen = Boxed(box, image, moved).continued()
+    assert torch.allclose(seen.data, height.clamp(float(image.data.min()), float(image.data.max())), atol=1e-3)
+    assert image.data.max() < height.max() - 100
 
 
 @pytest.mark.parametrize(

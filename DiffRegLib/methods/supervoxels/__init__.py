@@ -52,6 +52,7 @@ METHOD = Method(
                 False,
                 many=True,
             ),
+            Input("start", ("weights",), "network of the same reference and division to begin with", False),
         ),
         options={
             "training": TrainingOptions,

@@ -13,6 +13,7 @@ from DiffRegLib.methods.supervoxels.options import TrainingOptions
 from DiffRegLib.methods.supervoxels.preparation import AIR
 
 SQUARINGS = 5
+TISSUES = range(-150, 451, 50)  # HU, from below fat to bone: what takes up contrast, each tissue as much as it does
 SCALES = (1.0, 0.4)  # of the motion: a coarse one, and a finer one of less than half its width and strength
 
 
@@ -27,7 +28,7 @@ def augmented(
     """
     shape = scan.shape[1:]
     place = places(shape, spacing, options, generator, scan.device)
-    moved = appearance(read(scan, place), spacing, options, generator)
+    moved = ended(appearance(read(scan, place), spacing, options, generator), spacing, options, generator)
     coarse = interpolate(place.movedim(-1, 1), [n // STRIDE for n in shape], mode="trilinear", align_corners=False)
     classes = grid_sample(layers[None].float(), coarse.movedim(1, -1), "nearest", "border", align_corners=False)
     return moved, classes[0].long()
@@ -39,12 +40,33 @@ def read(scan: Tensor, place: Tensor) -> Tensor:
 
 
 def appearance(scan: Tensor, spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
-    """A scan (1, D, H, W) in HU after random shades and noise, which comes from a generator where the scan is."""
+    """A scan (1, D, H, W) in HU with other contrast, shades and noise, which comes from a generator where it is."""
+    if options.contrast:
+        shifts = options.contrast * torch.randn(len(TISSUES) - 2, generator=generator)
+        scan = toned(scan, torch.nn.functional.pad(shifts, (1, 1)).to(scan))
     if options.shade:
         shades = _smooth(1, scan.shape[1:], spacing, options.warp_scale, generator, scan.device)[0]
         scan = scan + options.shade * shades * (scan > AIR / 2)
     own = torch.Generator(scan.device).manual_seed(int(torch.randint(2**31 - 1, (), generator=generator)))
     return scan + options.noise * torch.randn(scan.shape, generator=own, device=scan.device)
+
+
+def toned(scan: Tensor, shifts: Tensor) -> Tensor:
+    """A scan in HU after shifts (T,) in HU of the values of `TISSUES` and, linear in between, of those around them."""
+    place = ((scan - TISSUES[0]) / TISSUES.step).clamp(0, len(TISSUES) - 1)
+    below = place.long().clamp(max=len(TISSUES) - 2)
+    return scan + torch.lerp(shifts[below], shifts[below + 1], place - below)
+
+
+def ended(scan: Tensor, spacing: float, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+    """A scan (1, D, H, W) that ends at random faces and goes on as they are, see `Boxed.continued`."""
+    for axis in range(1, 4) if options.faces else ():
+        size = scan.shape[axis]
+        most = min(options.faces / spacing, size / 3)
+        low, high = (most * torch.rand(2, generator=generator)).int().tolist()
+        within = torch.arange(size, device=scan.device).clamp(low, size - 1 - high)
+        scan = scan.index_select(axis, within)
+    return scan
 
 
 def places(

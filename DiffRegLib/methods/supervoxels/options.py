@@ -62,7 +62,7 @@ class ReferenceOptions:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How the network is trained; the defaults are the paper's but for the block, which a CPU needs."""
+    """How the network is trained; the defaults are the paper's but for blocks, which a CPU needs, and faces."""
 
     iterations: int = option(2000, "number of steps", low=1, high=10**8, advanced=False)
     batch: int = option(4, "scans a step", low=1, high=64, advanced=False)
@@ -86,8 +86,26 @@ class TrainingOptions:
         0.0,
         500.0,
     )
+    contrast: float = option(
+        0.0,
+        "standard deviation of random shifts of soft tissues, each by its own density, as between phases of contrast",
+        "HU",
+        0.0,
+        500.0,
+    )
     noise: float = option(15.0, "standard deviation of the noise of each scan", "HU", 0.0, 500.0)
+    faces: float = option(
+        60.0,
+        "how far inside of the box each scan may end, at random: where scans end is no anatomy",
+        "mm",
+        0.0,
+        500.0,
+    )
     block: int = option(
-        24, "the head sees a random block of this width of each scan, 0 the whole scan", "output voxels", 0, 512
+        10,
+        "width of the eight random blocks of each scan that the head sees, 0 the whole scan",
+        "output voxels",
+        0,
+        512,
     )
     seed: int = option(0, "seed of weights, layers and motion", low=0, high=2**31 - 1)

@@ -109,12 +109,11 @@ def by_network(
     """
     model.network.to(choose_device(device))
     found = []
-    for scan, name in zip(_both(scans, initial, model.preparation, names), names):
-        scan = scan.scan
-        inside = body(scan, name)
-        prediction = predict(model.network, scan, inside)
+    for one, name in zip(_both(scans, initial, model.preparation, names), names):
+        inside = body(one.scan, name)
+        prediction = predict(model.network, one.continued(), inside)
         model.check(prediction.confidence, name)
-        found.append(Side(scan, inside, prediction.layers, model.network.classes, prediction.confidence))
+        found.append(Side(one.scan, inside, prediction.layers, model.network.classes, prediction.confidence))
     return found[0], found[1]
 
 

@@ -31,6 +31,14 @@ class Boxed:
     image: Image
     initial: Transform | None = None
 
+    def continued(self) -> Image:
+        """The scan as a network sees it: where it ends inside of its box, its faces go on.
+
+        Air there would be a plane that lies where the scanner was told to end, and no two scans end at the same place.
+        """
+        whole = _blurred(self.image, float(self.scan.spacing.max()))
+        return whole.resample(self.scan, self.initial, outside="border")
+
 
 def boxed(ct: Image, options: PreparationOptions, name: str = "the scan") -> Boxed:
     """A scan (1, D, H, W) in HU in its box, see `prepare`."""

@@ -11,7 +11,7 @@ from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
 from DiffRegLib.methods.supervoxels.model import read_model
 from DiffRegLib.methods.supervoxels.pipeline import Side, by_network, by_reference, register
-from DiffRegLib.methods.supervoxels.preparation import halved, prepare
+from DiffRegLib.methods.supervoxels.preparation import boxed
 from DiffRegLib.methods.supervoxels.reference import align
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def _sides(
         model = read_model(inputs["model"].path)
         model.check_layers(options["segmentation"])
         if reference is not None:
-            model.check_reference(halved(prepare(reference.content, model.preparation, reference.path)), reference.path)
+            known = boxed(reference.content, model.preparation, reference.path).continued()
+            model.check_reference(known, reference.path)
         progress(0.05, "Predicting the supervoxels of both scans.")
         return by_network(scans, model, initial, names, options["supervoxels"].device)
     progress(0.05, "Dividing the reference into supervoxels and carrying them to the scans.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from DiffRegLib.errors import RegistrationError
@@ -15,7 +16,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.registration import Part, Progress
 from DiffRegLib.methods.supervoxels.deeds import read_deeds
 from DiffRegLib.methods.supervoxels.layers import divide
-from DiffRegLib.methods.supervoxels.model import means
+from DiffRegLib.methods.supervoxels.model import means, read_model
 from DiffRegLib.methods.supervoxels.options import (
     PreparationOptions,
     ReferenceOptions,
@@ -23,7 +24,7 @@ from DiffRegLib.methods.supervoxels.options import (
     TrainingOptions,
 )
 from DiffRegLib.methods.supervoxels.pipeline import carry
-from DiffRegLib.methods.supervoxels.preparation import boxed, halved, prepare
+from DiffRegLib.methods.supervoxels.preparation import boxed, prepare
 from DiffRegLib.methods.supervoxels.reference import align
 from DiffRegLib.methods.supervoxels.training import Example, SupervoxelLearner
 from DiffRegLib.options import from_dict
@@ -58,6 +59,8 @@ def run(
         classes = segmentation.classes
         examples = _examples(inputs, preparation, segmentation, training.seed, deeds, Part(progress, 0.0, PREPARED))
     learner = SupervoxelLearner(examples, classes, preparation, training)
+    if "start" in inputs and not begun:
+        _begin_with(inputs["start"], learner, inputs["reference"])
     if not resume:
         _keep(folder, examples, preparation, classes)
     names = [Path(path).name for path in scans_of(inputs)]
@@ -95,7 +98,7 @@ def _examples(
     reference = known.scan
     progress(0.0, "Dividing the reference into supervoxels.")
     layers = divide(reference, segmentation, seed, paths[0])
-    examples = [Example(reference.data, layers, _labels(maps, 0, reference))]
+    examples = [Example(known.continued().data, layers, _labels(maps, 0, reference))]
     for number, path in enumerate(paths[1:], 1):
         progress(number / len(paths), f"Registering {Path(path).name} with the reference.")
         scan = read_image(path)
@@ -105,7 +108,7 @@ def _examples(
         else:
             transform = align(other, known)
         carried = carry(layers, reference, other.scan, transform)
-        examples.append(Example(other.scan.data, carried, _labels(maps, number, other.scan)))
+        examples.append(Example(other.continued().data, carried, _labels(maps, number, other.scan)))
     return examples
 
 
@@ -116,9 +119,22 @@ def _labels(maps: list[str], number: int, scan: Image) -> Tensor | None:
     return open_file(maps[number], labels=True).content.resample(scan, mode="nearest").data
 
 
+def _begin_with(path: str, learner: SupervoxelLearner, name: str) -> None:
+    """Gives a learner the weights of a network of the same reference, division and preparation, or raises."""
+    model, network = read_model(path), learner.network
+    model.check_reference(Image(learner.examples[0].scan, torch.eye(4)), name)
+    same = (model.network.layers, model.network.classes) == (network.layers, network.classes)
+    if not same or model.preparation != learner.preparation:
+        raise RegistrationError(
+            f"{path} was trained with another box or another count of layers: use its options, or none to start with.",
+            path=path,
+        )
+    network.load_state_dict(model.network.state_dict())
+
+
 def _check_same(path: str, example: Example, preparation: PreparationOptions, folder: Path) -> None:
     """Raises RegistrationError where the scan of a path is not the reference of a training in a folder."""
-    scan = halved(prepare(read_image(path), preparation, path)).data
+    scan = boxed(read_image(path), preparation, path).continued().data
     if means(scan) != means(example.scan):
         raise RegistrationError(f"{folder} was trained for another reference: name that to resume.", path=path)
 
