@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from DiffRegLib.review.course import SHARE, courses
 from DiffRegLib.review.subjects import Pair, show
 from DiffRegLib.review.views import Box, View
 from DiffRegLib.transforms import Transform
@@ -143,20 +144,31 @@ def _determinant(transform: Transform, points: Tensor, step: float = 1.0) -> Ten
 
 
 def draw_trace(axes: Any, trace: Sequence[Any]) -> None:
-    """Similarity and regularization over the iterations (rows of `TraceRow`); a line where a stage or level begins."""
+    """Similarity and regularization over the iterations (rows of `TraceRow`), each stage as parts of its first loss.
+
+    A line stands where another level of a stage begins; the curves of another stage are not joined to it.
+    """
     axes.set_title("optimization", fontsize=10)
     if not trace:
         axes.text(0.5, 0.5, "no iterations recorded", ha="center", va="center", color="0.4", transform=axes.transAxes)
         axes.set_axis_off()
         return
-    axes.plot([row.similarity for row in trace], color="#1f6fd0", lw=1.4, label="similarity loss")
-    regularization = [row.regularization for row in trace]
-    if any(regularization):
-        axes.plot(regularization, color="#e07b00", lw=1.2, label="regularization")
+    shown = courses(trace)
+    _draw_part(axes, [(c.iterations, c.similarity) for c in shown], color="#1f6fd0", lw=1.4, label="similarity loss")
+    if any(row.regularization for row in trace):
+        parts = [(c.iterations, c.regularization) for c in shown]
+        _draw_part(axes, parts, color="#e07b00", lw=1.2, label="regularization")
     for index in range(1, len(trace)):
         if (trace[index].stage, trace[index].level) != (trace[index - 1].stage, trace[index - 1].level):
             axes.axvline(index, color="0.75", lw=0.9, ls="--")
     axes.set_xlabel("iteration (dashed: next level)", fontsize=9)
+    axes.set_ylabel(SHARE, fontsize=8)
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_part(axes: Any, stages: Sequence[tuple[list[int], list[float]]], label: str, **style: Any) -> None:
+    """A part of the loss, a line a stage; all of them are called by one word in the legend."""
+    for number, (iterations, values) in enumerate(stages):
+        axes.plot(iterations, values, label=label if number == 0 else None, **style)

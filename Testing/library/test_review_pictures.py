@@ -15,6 +15,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.points import PointCloud
+from DiffRegLib.review.course import courses
 from DiffRegLib.review.panels import draw_displacement, draw_grid, draw_trace, draw_veil, draw_volume_change
 from DiffRegLib.review.pictures import overview, overview_figure
 from DiffRegLib.review.subjects import FIXED, IDENTITY, MOVING, CloudPair, pair_of
@@ -195,11 +196,31 @@ def test_what_no_data_drive_is_veiled():
 def test_loss_curve_marks_where_levels_begin():
     Row = namedtuple("Row", "level similarity regularization stage", defaults=("fine",))
     axes = Figure().subplots()
-    draw_trace(axes, [Row(0, 3.0, 0.0), Row(0, 2.0, 0.1), Row(1, 1.0, 0.2)])
+    draw_trace(axes, [Row(0, 4.0, 0.0), Row(0, 2.0, 0.5), Row(1, 1.0, 1.0)])
     similarity, regularization, level = axes.lines
-    assert list(similarity.get_ydata()) == [3.0, 2.0, 1.0]
-    assert list(regularization.get_ydata()) == [0.0, 0.1, 0.2]
+    assert list(similarity.get_ydata()) == [1.0, 0.5, 0.25]
+    assert list(regularization.get_ydata()) == [0.0, 0.125, 0.25]
     assert list(level.get_xdata()) == [2, 2]
+
+
+def test_every_stage_has_a_loss_of_its_own():
+    """In other units the curves are the same: of the second loss a ten-thousandth, and of one that begins with 0."""
+    Row = namedtuple("Row", "level similarity regularization stage")
+    losses = [(3.0, 1.0), (1.0, 1.0), (0.5, 0.5)]
+    for unit in (1.0, 1e-4):
+        first = [Row(0, *pair, "codes") for pair in losses]
+        then = [Row(1, *(unit * value for value in pair), "images") for pair in losses]
+        found = courses(first + then)
+        assert [course.stage for course in found] == ["codes", "images"]
+        assert [course.iterations for course in found] == [[0, 1, 2], [3, 4, 5]]
+        for course in found:
+            assert course.similarity == pytest.approx([0.75, 0.25, 0.125])
+            assert course.regularization == pytest.approx([0.25, 0.25, 0.125])
+        axes = Figure().subplots()
+        draw_trace(axes, first + then)
+        assert axes.get_ylim()[1] < 1 and len(axes.get_legend().get_texts()) == 2
+    assert courses([Row(0, 0.0, 0.0, "still"), Row(0, 0.0, 0.1, "still")])[0].regularization == [0.0, 0.1]
+    assert [course.stage for course in courses([Row(0, 1, 0, ""), Row(1, 1, 0, "")])] == ["level 0", "level 1"]
 
 
 def test_heading_tells_the_landmark_error():

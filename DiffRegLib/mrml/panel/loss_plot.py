@@ -29,7 +29,7 @@ class LossPlot:
         self._connect()
         self._stage: str | None = None
         self._level, self._passed, self._last, self._iteration = None, 0, 0, 0
-        self._drawn = 0.0
+        self._first, self._drawn = 1.0, 0.0
 
     def _connect(self) -> None:
         self._series.SetAndObserveTableNodeID(self._table.GetID())
@@ -43,7 +43,7 @@ class LossPlot:
         self.chart.SetTitleVisibility(False)
         self.chart.SetLegendVisibility(False)
         self.chart.SetXAxisTitle(_("Iteration"))
-        self.chart.SetYAxisTitle(_("Loss"))
+        self.chart.SetYAxisTitle(_("Loss, part of the first"))
 
     @property
     def points(self) -> int:
@@ -53,17 +53,20 @@ class LossPlot:
     def add(self, stage: str | None, level: int | None, iteration: int, loss: float) -> None:
         """One more point; iterations that begin anew are counted on.
 
-        The losses of a new stage are another curve; of a method that tells no stages, those of a new level.
+        The losses of a new stage are another curve, as parts of its first one: another loss has another scale. Of a
+        method that tells no stages they are those of a new level.
         """
         again = (stage, level) != (self._stage, self._level) or iteration <= self._iteration
         another = again if stage is None else stage != self._stage
         if another and self.points:
             self._insert(self._last, math.nan)
+        if another or not self.points:
+            self._first = abs(loss) or 1.0
         if again:
             self._passed = self._last
         self._stage, self._level = stage, level
         self._iteration, self._last = iteration, self._passed + iteration
-        self._insert(self._last, loss)
+        self._insert(self._last, loss / self._first)
         if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
             self.draw()
 
