@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-SHARE = "loss, part of its stage's first"
+SCALE = "loss, each stage on its own scale"
 
 
 @dataclass(frozen=True)
 class Course:
-    """A stage: the numbers of its iterations, and the two parts of its loss as parts of the loss that it began with."""
+    """A stage: the numbers of its iterations, how far its similarity lies above its least, and its regularization.
+
+    Both are parts of how much the one that varies more does, so from 0 to 1.
+    """
 
     stage: str
-    first: float
-    iterations: list[int] = field(default_factory=list)
-    similarity: list[float] = field(default_factory=list)
-    regularization: list[float] = field(default_factory=list)
-
-    def add(self, iteration: int, row: Any) -> None:
-        """Another row; a loss that begins with 0 stays as it is."""
-        unit = abs(self.first) or 1.0
-        self.iterations.append(iteration)
-        self.similarity.append(row.similarity / unit)
-        self.regularization.append(row.regularization / unit)
+    iterations: list[int]
+    similarity: list[float]
+    regularization: list[float]
 
 
-def courses(trace: Iterable[Any]) -> list[Course]:
+def courses(trace: Sequence[Any]) -> list[Course]:
     """The stages of a trace (rows of `TraceRow`) in their order; where no stages are told, the levels."""
-    found: list[Course] = []
-    for number, row in enumerate(trace):
-        stage = row.stage or f"level {row.level}"
-        if not found or found[-1].stage != stage:
-            found.append(Course(stage, row.similarity + row.regularization))
-        found[-1].add(number, row)
-    return found
+    numbered = enumerate(trace)
+    return [_course(stage, list(rows)) for stage, rows in groupby(numbered, lambda one: _stage(one[1]))]
+
+
+def _stage(row: Any) -> str:
+    return row.stage or f"level {row.level}"
+
+
+def _course(stage: str, rows: list[tuple[int, Any]]) -> Course:
+    similarity, regularization = ([getattr(row, part) for _, row in rows] for part in ("similarity", "regularization"))
+    least = min(similarity)
+    unit = max(max(similarity) - least, *map(abs, regularization)) or 1.0
+    return Course(
+        stage, [n for n, _ in rows], [(s - least) / unit for s in similarity], [r / unit for r in regularization]
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from DiffRegLib.review.course import SHARE, courses
+from DiffRegLib.review.course import SCALE, courses
 from DiffRegLib.review.subjects import Pair, show
 from DiffRegLib.review.views import Box, View
 from DiffRegLib.transforms import Transform
@@ -144,7 +144,7 @@ def _determinant(transform: Transform, points: Tensor, step: float = 1.0) -> Ten
 
 
 def draw_trace(axes: Any, trace: Sequence[Any]) -> None:
-    """Similarity and regularization over the iterations (rows of `TraceRow`), each stage as parts of its first loss.
+    """Similarity and regularization over the iterations (rows of `TraceRow`), each stage on its own scale.
 
     A line stands where another level of a stage begins; the curves of another stage are not joined to it.
     """
@@ -162,7 +162,8 @@ def draw_trace(axes: Any, trace: Sequence[Any]) -> None:
         if (trace[index].stage, trace[index].level) != (trace[index - 1].stage, trace[index - 1].level):
             axes.axvline(index, color="0.75", lw=0.9, ls="--")
     axes.set_xlabel("iteration (dashed: next level)", fontsize=9)
-    axes.set_ylabel(SHARE, fontsize=8)
+    axes.set_ylabel(SCALE, fontsize=8)
+    axes.set_yticks([])
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

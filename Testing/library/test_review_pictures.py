@@ -196,30 +196,31 @@ def test_what_no_data_drive_is_veiled():
 def test_loss_curve_marks_where_levels_begin():
     Row = namedtuple("Row", "level similarity regularization stage", defaults=("fine",))
     axes = Figure().subplots()
-    draw_trace(axes, [Row(0, 4.0, 0.0), Row(0, 2.0, 0.5), Row(1, 1.0, 1.0)])
+    draw_trace(axes, [Row(0, 5.0, 0.0), Row(0, 3.0, 0.5), Row(1, 1.0, 1.0)])
     similarity, regularization, level = axes.lines
-    assert list(similarity.get_ydata()) == [1.0, 0.5, 0.25]
+    assert list(similarity.get_ydata()) == [1.0, 0.5, 0.0]
     assert list(regularization.get_ydata()) == [0.0, 0.125, 0.25]
     assert list(level.get_xdata()) == [2, 2]
 
 
 def test_every_stage_has_a_loss_of_its_own():
-    """In other units the curves are the same: of the second loss a ten-thousandth, and of one that begins with 0."""
+    """In other units and from another origin, as a correlation has them, the curves are the same."""
     Row = namedtuple("Row", "level similarity regularization stage")
-    losses = [(3.0, 1.0), (1.0, 1.0), (0.5, 0.5)]
-    for unit in (1.0, 1e-4):
+    losses = [(3.0, 1.0), (1.5, 1.0), (1.0, 0.5)]
+    for unit, origin in ((1.0, 0.0), (1e-4, 0.0), (0.01, -1.0)):
         first = [Row(0, *pair, "codes") for pair in losses]
-        then = [Row(1, *(unit * value for value in pair), "images") for pair in losses]
+        then = [Row(1, unit * similarity + origin, unit * other, "images") for similarity, other in losses]
         found = courses(first + then)
         assert [course.stage for course in found] == ["codes", "images"]
         assert [course.iterations for course in found] == [[0, 1, 2], [3, 4, 5]]
         for course in found:
-            assert course.similarity == pytest.approx([0.75, 0.25, 0.125])
-            assert course.regularization == pytest.approx([0.25, 0.25, 0.125])
+            assert course.similarity == pytest.approx([1.0, 0.25, 0.0])
+            assert course.regularization == pytest.approx([0.5, 0.5, 0.25])
         axes = Figure().subplots()
         draw_trace(axes, first + then)
-        assert axes.get_ylim()[1] < 1 and len(axes.get_legend().get_texts()) == 2
-    assert courses([Row(0, 0.0, 0.0, "still"), Row(0, 0.0, 0.1, "still")])[0].regularization == [0.0, 0.1]
+        assert len(axes.get_legend().get_texts()) == 2
+    still = courses([Row(0, 2.0, 0.0, "still"), Row(0, 2.0, 0.0, "still")])[0]
+    assert still.similarity == still.regularization == [0.0, 0.0]
     assert [course.stage for course in courses([Row(0, 1, 0, ""), Row(1, 1, 0, "")])] == ["level 0", "level 1"]
 
 

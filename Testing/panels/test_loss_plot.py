@@ -1,4 +1,4 @@
-"""The curve of a running job: one line for each problem, as parts of its first loss, and none between two of them."""
+"""The curve of a running job: one line for each problem on a scale of its own, and none between two of them."""
 
 import math
 
@@ -6,12 +6,12 @@ import pytest
 
 CASES = {
     "stages": (
-        [("a", 64, 1, 4.0), ("a", 64, 2, 30.0), ("a", 128, 1, 9.0), ("b", 128, 2, 8.0), ("b", 128, 3, 20.0)],
-        [[(1, 1.0), (2, 7.5), (3, 2.25)], [(5, 1.0), (6, 2.5)]],
+        [("a", 64, 1, 4.0), ("a", 64, 2, 24.0), ("a", 128, 1, 9.0), ("b", 128, 2, -0.8), ("b", 128, 3, -0.9)],
+        [[(1, 0.0), (2, 1.0), (3, 0.25)], [(5, 1.0), (6, 0.0)]],
     ),
     "levels": (
         [(None, 64, 1, 4.0), (None, 64, 2, 3.0), (None, 128, 1, 8.0), (None, 128, 2, 4.0), (None, 128, 1, 0.2)],
-        [[(1, 1.0), (2, 0.75)], [(3, 1.0), (4, 0.5)], [(5, 1.0)]],
+        [[(1, 1.0), (2, 0.0)], [(3, 1.0), (4, 0.0)], [(5, 0.0)]],
     ),
 }
 

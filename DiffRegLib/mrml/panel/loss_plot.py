@@ -29,7 +29,8 @@ class LossPlot:
         self._connect()
         self._stage: str | None = None
         self._level, self._passed, self._last, self._iteration = None, 0, 0, 0
-        self._first, self._drawn = 1.0, 0.0
+        self._losses: list[float] = []
+        self._drawn = 0.0
 
     def _connect(self) -> None:
         self._series.SetAndObserveTableNodeID(self._table.GetID())
@@ -43,7 +44,7 @@ class LossPlot:
         self.chart.SetTitleVisibility(False)
         self.chart.SetLegendVisibility(False)
         self.chart.SetXAxisTitle(_("Iteration"))
-        self.chart.SetYAxisTitle(_("Loss, part of the first"))
+        self.chart.SetYAxisTitle(_("Loss, own scale"))
 
     @property
     def points(self) -> int:
@@ -53,20 +54,22 @@ class LossPlot:
     def add(self, stage: str | None, level: int | None, iteration: int, loss: float) -> None:
         """One more point; iterations that begin anew are counted on.
 
-        The losses of a new stage are another curve, as parts of its first one: another loss has another scale. Of a
-        method that tells no stages they are those of a new level.
+        The losses of a new stage are another curve on a scale of its own, as it is another loss; of a method that tells
+        no stages, those of a new level.
         """
         again = (stage, level) != (self._stage, self._level) or iteration <= self._iteration
         another = again if stage is None else stage != self._stage
         if another and self.points:
+            self._scale()
             self._insert(self._last, math.nan)
-        if another or not self.points:
-            self._first = abs(loss) or 1.0
+        if another:
+            self._losses = []
         if again:
             self._passed = self._last
         self._stage, self._level = stage, level
         self._iteration, self._last = iteration, self._passed + iteration
-        self._insert(self._last, loss / self._first)
+        self._losses.append(loss)
+        self._insert(self._last, loss)
         if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
             self.draw()
 
@@ -74,9 +77,17 @@ class LossPlot:
         for column, value in zip(self._columns, (iteration, loss)):
             column.InsertNextValue(value)
 
+    def _scale(self) -> None:
+        """The losses of the stage that runs as parts of the way from the least to the largest."""
+        least, first = min(self._losses, default=0.0), self.points - len(self._losses)
+        span = max(self._losses, default=0.0) - least or 1.0
+        for number, loss in enumerate(self._losses, first):
+            self._columns[1].SetValue(number, (loss - least) / span)
+
     def draw(self) -> None:
         """Brings the views up to date."""
         self._drawn = time.monotonic()
+        self._scale()
         for column in self._columns:
             column.Modified()  # or its range stays what it was
         self._table.GetTable().Modified()

@@ -11,7 +11,7 @@ import torch
 from DiffRegLib.geometry import Lattice
 from DiffRegLib.review.assess import Review
 from DiffRegLib.review.case import IDENTITY
-from DiffRegLib.review.course import SHARE, courses
+from DiffRegLib.review.course import SCALE, courses
 from DiffRegLib.review.page import numbers, plots
 from DiffRegLib.review.page.html import light, more, section, text
 from DiffRegLib.review.page.images import image, polylines, stack
@@ -228,11 +228,11 @@ def _trace(review: Review) -> str:
 
 
 def trace_plot(trace: tuple[Any, ...]) -> str:
-    """The loss over the iterations, one curve a stage, as parts of its first loss."""
+    """The loss over the iterations, one curve a stage and each on its own scale."""
     colors = ("#1f6fd0", "#e07b00", "#2e7d32", "#8e24aa", "#455a64")
     shown = []
     for n, course in enumerate(courses(trace)):
         losses = [sum(parts) for parts in zip(course.similarity, course.regularization)]
         step = slice(None, None, max(1, len(losses) // MOST_TRACE))
         shown.append((course.stage, colors[n % len(colors)], course.iterations[step], losses[step]))
-    return plots.curves("Loss", "iteration", SHARE, shown) if shown else ""
+    return plots.curves("Loss", "iteration", SCALE, shown) if shown else ""
