@@ -2,10 +2,13 @@
 
 from DiffRegLib.similarity.correlation import gradient_ncc, ncc, negative_mse, patch_ncc
 from DiffRegLib.similarity.local import LocalNormalization
+from DiffRegLib.similarity.local_likelihood import Linearized, LocalLikelihood
 from DiffRegLib.similarity.mind import mind_ssc
 from DiffRegLib.similarity.neighborhoods import Neighborhoods, lncc
 
 __all__ = [
+    "Linearized",
+    "LocalLikelihood",
     "LocalNormalization",
     "Neighborhoods",
     "gradient_ncc",

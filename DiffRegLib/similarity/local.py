@@ -29,28 +29,23 @@ class LocalNormalization:
         detail, local, floor = self._parts(image)
         return detail / (local + floor)
 
-    def with_jacobian(
-        self, image: Float[Tensor, "H W"], jacobian: Float[Tensor, "K H W"]
-    ) -> tuple[Float[Tensor, "H W"], Float[Tensor, "K H W"]]:
-        """The normalized image (H,W) and what becomes of its derivatives (K,H,W); the floor is held constant."""
-        detail, local, floor = self._parts(image[None])
-        deviation = local + floor
-        normalized = detail / deviation
-        slope = jacobian - self._mean(jacobian)
-        return normalized[0], (slope - normalized * self._mean(detail * slope) / local) / deviation
-
     def deviation(self, image: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
         """The standard deviation in the neighborhood of each pixel of (K,H,W)."""
         return self._parts(image)[1]
 
     def _parts(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What differs from the local mean, the local standard deviation, and the floor added to it."""
-        detail = image - self._mean(image)
+        detail = image - self.mean(image)
         energy = (detail**2 * self.mask).sum((-2, -1), keepdim=True) / self.mask.sum().clamp(min=1)
-        return detail, (self._mean(detail**2) + 1e-20).sqrt(), self.floor * energy.sqrt() + 1e-10
+        return detail, (self.mean(detail**2) + 1e-20).sqrt(), self.floor * energy.sqrt() + 1e-10
 
-    def _mean(self, image: Tensor) -> Tensor:
+    def mean(self, image: Float[Tensor, "*K H W"]) -> Float[Tensor, "*K H W"]:
+        """The mean over the neighborhood of each pixel."""
         return _blur(image * self.mask, self.sigma) / self._mass
+
+    def spread(self, image: Float[Tensor, "*K H W"]) -> Float[Tensor, "*K H W"]:
+        """What each pixel gets when every neighborhood shares its value out: the transpose of `mean`."""
+        return _blur(image / self._mass, self.sigma) * self.mask
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:
@@ -58,5 +53,5 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
     offsets = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    rows = F.conv2d(image[:, None], kernel.view(1, 1, -1, 1), padding=(reach, 0))
-    return F.conv2d(rows, kernel.view(1, 1, 1, -1), padding=(0, reach))[:, 0]
+    rows = F.conv2d(image.reshape(-1, 1, *image.shape[-2:]), kernel.view(1, 1, -1, 1), padding=(reach, 0))
+    return F.conv2d(rows, kernel.view(1, 1, 1, -1), padding=(0, reach)).view(image.shape)

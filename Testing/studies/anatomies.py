@@ -32,7 +32,7 @@ from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions, PoseRegistration, register
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Crowd
-from DiffRegLib.methods.projective.ending import ended
+from DiffRegLib.methods.projective.ending import finished
 from DiffRegLib.methods.projective.motion import step_between, turn_degrees, twists
 from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE
 from DiffRegLib.methods.projective.scene import Scene
@@ -139,7 +139,7 @@ def _walk(case: Case) -> tuple[list[float], float]:
         pose = crowd.refined(pose, signs, steps)
         errors.append(case.error(pose[0]))
     candidate = Candidate(pose[0], 0.0, tuple(signs[0].tolist()))
-    errors.append(case.error(ended(scene, candidate, Watch(0)).best.pose))
+    errors.append(case.error(finished(scene, candidate, "local-ncc", Watch(0)).best.pose))
     return errors, float(agreement.evidence)
 
 

@@ -1,4 +1,4 @@
-"""From a pose of the search to the end: the finest level, in two readings of the grey scale."""
+"""From a pose of the search to the end: the finest level."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from DiffRegLib.methods.projective.crowd import Crowd
 from DiffRegLib.methods.projective.descent import descend
 from DiffRegLib.methods.projective.gauss_newton import Problem, gauss_newton
 from DiffRegLib.methods.projective.match import Kind
-from DiffRegLib.methods.projective.motion import moved, step_between
 from DiffRegLib.methods.projective.relation import is_free, related
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.scene import Scene
@@ -26,7 +25,6 @@ ENOUGH, EXACT = 0.02, 2e-3  # mm; a shorter step ends a descent, of images that 
 class Estimate:
     """The best candidate with the problem in which it is the optimum, and the scene of that problem.
 
-    spread: (6,) step by which the pose differs between two readings of the grey scale.
     doubt: (6,6) covariance of the pose, from a relation of the views which is not known.
     standing: of the pose among its rivals, None where images and CT show the same.
     """
@@ -35,7 +33,6 @@ class Estimate:
     best: Candidate
     problem: Problem
     appearance: str
-    spread: Tensor
     doubt: Tensor
     standing: Standing | None = None
 
@@ -52,13 +49,6 @@ class Judge:
         return float(self._crowd.agreement(pose[None]).of(torch.tensor([self._scene.signs(polarity)])))
 
 
-def ended(scene: Scene, candidate: Candidate, watch: Watch) -> Estimate:
-    """Refines a candidate for radiographs that show more than the CT."""
-    done = finished(scene, candidate, "local-ncc", watch)
-    plain = scene.options.optimizer == "gauss-newton" and scene.options.similarity == "auto"
-    return _read_twice(scene, done, watch) if plain and not watch.expired else done
-
-
 def with_relation(end: Estimate, kind: Kind, watch: Watch) -> Estimate:
     """The same with the relation between the views refined, where the options say that it is not known."""
     scene, best = end.scene, end.best
@@ -66,23 +56,7 @@ def with_relation(end: Estimate, kind: Kind, watch: Watch) -> Estimate:
         return end
     found = related(scene, best.pose, best.polarity, kind, watch)
     again = replace(best, pose=found.pose)
-    done = ended(found.scene, again, watch) if kind == "local-ncc" else finished(found.scene, again, kind, watch)
-    return replace(done, doubt=found.doubt)
-
-
-def _read_twice(scene: Scene, first: Estimate, watch: Watch) -> Estimate:
-    """Takes the middle between the optima for ranks and for values of the grey scale.
-
-    What the grey scale does to the edges is unknown, and both readings bend them, each in its own way: half of their
-    difference is a part of the uncertainty.
-    """
-    width, best = scene.levels[-1], first.best
-    problem = scene.problem(width, "local-ncc", best.polarity, foreign=True, ranks=False)
-    problem.focus(best.pose)
-    other = _optimized(problem, best.pose, scene, "local-ncc", width, watch)
-    generators = first.problem.generators(best.pose)
-    half = step_between(best.pose, other, generators) / 2
-    return replace(first, best=replace(best, pose=moved(best.pose, generators, half)), spread=half)
+    return replace(finished(found.scene, again, kind, watch), doubt=found.doubt)
 
 
 def finished(scene: Scene, candidate: Candidate, kind: Kind, watch: Watch) -> Estimate:
@@ -106,8 +80,8 @@ def judged(scene: Scene, pose: Tensor, polarity: float | tuple[float, ...], kind
     problem = scene.problem(scene.levels[-1], kind, polarity, foreign=kind == "local-ncc")
     problem.focus(pose)
     score = float(problem.scores(pose))
-    still = torch.zeros(7, 6, dtype=torch.float64, device=pose.device)
-    return Estimate(scene, Candidate(pose, score, polarity), problem, "different", still[0], still[1:])
+    sure = torch.zeros(6, 6, dtype=torch.float64, device=pose.device)
+    return Estimate(scene, Candidate(pose, score, polarity), problem, "different", sure)
 
 
 def _neighborhoods(scene: Scene, kind: Kind, width: int) -> list[float]:

@@ -73,7 +73,7 @@ def register(
 
 def _result(start: Tensor, found: Estimate, watch: Watch, ct: Image) -> PoseRegistration:
     scene, pose = found.scene, found.best.pose
-    uncertain = uncertainty(found.problem, pose, found.spread, found.appearance == "different", found.doubt)
+    uncertain = uncertainty(found.problem, pose, found.appearance == "different", found.doubt)
     judged = judge(found.best.score, found.standing, uncertain, watch.expired)
     change = pose @ torch.linalg.inv(start)
     shift = ((pose - start)[:3, :3] @ scene.center + (pose - start)[:3, 3]).tolist()

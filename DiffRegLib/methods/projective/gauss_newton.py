@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from DiffRegLib.methods.projective.level import Level
-from DiffRegLib.methods.projective.match import Match, Residual
+from DiffRegLib.methods.projective.match import Match
 from DiffRegLib.methods.projective.motion import moved, twists
 from DiffRegLib.radiographs.renderer import Renderer
+from DiffRegLib.similarity import Linearized
 
 DAMPING = 1e-3
 MOST_DAMPING = 1e3
@@ -59,8 +60,8 @@ class Problem:
         """(6,4,4): turns about the patient's center and shifts along the axes of the first camera."""
         return twists(self.renderer.cameras[0].pose.double()[:3, :3], pose[:3, :3] @ self.center + pose[:3, 3])
 
-    def linearize(self, pose: Tensor, generators: Tensor) -> list[Residual]:
-        """One residual a camera."""
+    def linearize(self, pose: Tensor, generators: Tensor) -> list[Linearized]:
+        """What each camera says."""
         rendered = self.renderer.with_jacobian(pose, generators)
         return [match.linearize(image, slopes) for match, (image, slopes) in zip(self.matches, rendered)]
 
@@ -120,10 +121,12 @@ def gauss_newton(
     return Minimum(pose, normal.cost, step_number)
 
 
-def normal_of(residuals: Sequence[Residual]) -> Normal:
+def normal_of(parts: Sequence[Linearized]) -> Normal:
     """The normal equations of several images that depend on the same unknowns."""
     return Normal(
-        sum(r.cost for r in residuals), sum(r.gradient for r in residuals), sum(r.curvature for r in residuals)
+        sum(p.cost for p in parts),
+        sum(p.pull.double().sum(1) for p in parts),
+        sum(p.curvature.double() for p in parts),
     )
 
 

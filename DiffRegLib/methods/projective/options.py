@@ -114,7 +114,10 @@ class PoseOptions:
     )
     patches: tuple[int, ...] = option((5, 11), "patch-ncc: widths of the patches", "pixels", 3, 512)
     outlier: float = option(
-        2.0, "local-ncc: difference, in local standard deviations, from which a pixel counts less", low=0.01, high=1e6
+        2.0,
+        "in the search: difference, in local standard deviations, from which a pixel counts less",
+        low=0.01,
+        high=1e6,
     )
     thin: float = option(
         0.4,

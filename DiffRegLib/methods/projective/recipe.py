@@ -20,7 +20,6 @@ from DiffRegLib.methods.projective.ending import (
     NARROW,
     Estimate,
     Judge,
-    ended,
     finished,
     judged,
     with_relation,
@@ -59,7 +58,7 @@ def estimate(scene: Scene, start: Tensor, watch: Watch, guide: Guide | None = No
 
 def _explained(same: Estimate) -> bool:
     """Whether radiographs and CT show the same: nearly equal, and what is left points nowhere."""
-    return same.best.score > SAME and uncertainty(same.problem, same.best.pose, same.spread).point_mm < RESIDUE
+    return same.best.score > SAME and uncertainty(same.problem, same.best.pose).point_mm < RESIDUE
 
 
 def _guided(scene: Scene, start: Tensor, watch: Watch, guide: Guide) -> Estimate:
@@ -107,7 +106,7 @@ def _different(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None = N
     for places in _places(scene, start, watch, led):
         fresh = [c for c in _finalists(scene, places) if all(c.pose is not other.pose for other in tried)]
         tried += fresh
-        for end in side_by_side(lambda c: ended(scene, c, watch), fresh):
+        for end in side_by_side(lambda c: finished(scene, c, "local-ncc", watch), fresh):
             ends.append((judge(end.best.pose, end.best.polarity), end))
         if watch.expired or max(evidence for evidence, _ in ends) > BELIEVED:
             break

@@ -93,8 +93,9 @@ class _Apart:
         deviation = torch.tensor([turn] * 3 + [options.relation_translation] * 3, dtype=torch.float64)
         found = cls(alone, deviation.clamp(min=1e-3).to(state.device), 0.0)
         generators = found._generators(state)
-        cost = sum(normal_of(own.linearize(pose, generators)).cost for own, pose in zip(alone, state))
-        return dataclasses.replace(found, worth=cost / len(alone) / BLOCKS**2)
+        cost = sum(normal_of(own.linearize(pose, generators)).cost for own, pose in zip(alone, state)) / len(alone)
+        unit = 1.0 if problem.matches[0].likelihood else cost  # of squares the variance, a likelihood counts in it
+        return dataclasses.replace(found, worth=unit / BLOCKS**2)
 
     def normal(self, state: Tensor) -> Normal:
         """The normal equations (6 V unknowns) at poses (V,4,4)."""

@@ -83,17 +83,14 @@ class Scene:
         polarity: float | tuple[float, ...] = 1.0,
         pixels: float = 0.0,
         foreign: bool = False,
-        ranks: bool | None = None,
     ) -> Problem:
         """A comparison at one level, see `Match`.
 
-        pixels: by default those of the options; foreign: the radiographs show more than line integrals of the CT;
-        ranks: by default then.
+        pixels: by default those of the options; foreign: the radiographs show more than line integrals of the CT.
         """
-        ranks, thin = foreign if ranks is None else ranks, self.options.thin
         level = self.level(width, foreign)
         matches = tuple(
-            Match(view, kind, sign, pixels or self.fine(view), self.options.outlier, foreign, thin, ranks)
+            Match(view, kind, sign, pixels or self.fine(view), foreign, self.options.thin)
             for view, sign in zip(level.views, self.signs(polarity))
         )
         return Problem(level.renderer, level, matches, self.center)

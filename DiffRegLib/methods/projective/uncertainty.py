@@ -11,8 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from DiffRegLib.methods.projective.gauss_newton import Problem
-from DiffRegLib.methods.projective.match import Residual
+from DiffRegLib.methods.projective.gauss_newton import Problem, normal_of
 from DiffRegLib.methods.projective.motion import RADIUS
 from DiffRegLib.methods.projective.result import Uncertainty
 
@@ -21,20 +20,18 @@ FOREIGN = 5.8  # bent edges err together over the whole image: with it 68 % of t
 # anatomy lie within one deviation (`Testing.studies.calibration`)
 
 
-def uncertainty(
-    problem: Problem, pose: Tensor, spread: Tensor, foreign: bool = False, doubt: Tensor | None = None
-) -> Uncertainty:
+def uncertainty(problem: Problem, pose: Tensor, foreign: bool = False, doubt: Tensor | None = None) -> Uncertainty:
     """At an optimum (4,4); infinite in directions that the radiographs do not show.
 
-    spread: (6,) step, see `motion`, by which the pose is off for reasons that the residuals do not show.
     foreign: whether the radiographs show more than line integrals of the CT.
     doubt: (6,6) covariance from what the residuals do not show: cameras that are not known.
     """
-    residuals = problem.linearize(pose, problem.generators(pose))
-    curvature = sum(residual.curvature for residual in residuals)
-    meat = sum(_scatter(r, match.mask.shape) for r, match in zip(residuals, problem.matches))
+    views = problem.linearize(pose, problem.generators(pose))
+    normal = normal_of(views)
+    curvature = normal.curvature
+    meat = sum(_scatter(view.pull, match.mask.shape) for view, match in zip(views, problem.matches))
     inverse = torch.linalg.pinv(curvature, hermitian=True, rtol=1e-10)
-    covariance = (inverse @ meat @ inverse + torch.outer(spread, spread)) * (FOREIGN**2 if foreign else 1)
+    covariance = inverse @ meat @ inverse * (FOREIGN**2 if foreign else 1)
     covariance = (covariance if doubt is None else covariance + doubt).cpu()
     lost = 1 - (inverse @ curvature).diagonal().cpu()  # 1 where a direction has no curvature
     variance = torch.where(lost > 0.5, torch.inf, covariance.diagonal())
@@ -45,23 +42,22 @@ def uncertainty(
         tuple(deviation[3:5].tolist()),
         deviation[5].item(),
         _of_points(variance, problem),
-        _of_points((inverse @ sum(residual.gradient for residual in residuals)).cpu() ** 2, problem),
+        _of_points((inverse @ normal.gradient).cpu() ** 2, problem),
         covariance,
     )
 
 
-def _scatter(residual: Residual, shape: tuple[int, int]) -> Tensor:
-    """(6,6): sum over blocks of the outer product of the block's gradient."""
-    rows, columns = shape
-    repeats = len(residual.difference) // (rows * columns)
-    if repeats * rows * columns != len(residual.difference):  # derivatives of valid pixels only
+def _scatter(pull: Tensor, shape: tuple[int, int]) -> Tensor:
+    """(6,6): sum over blocks of the outer product of the block's gradient; pull: (6, pixels)."""
+    (rows, columns), count = shape, pull.shape[1]
+    repeats = count // (rows * columns)
+    if repeats * rows * columns != count:  # derivatives of valid pixels only
         rows, columns = rows - 2, columns - 2
-        repeats = len(residual.difference) // (rows * columns)
+        repeats = count // (rows * columns)
     row = torch.arange(rows) * BLOCKS // rows
     column = torch.arange(columns) * BLOCKS // columns
-    block = (row[:, None] * BLOCKS + column).flatten().repeat(repeats).to(residual.difference.device)
-    pixelwise = residual.slope * (residual.weight * residual.difference)
-    gradients = torch.zeros(6, BLOCKS**2, device=pixelwise.device).index_add_(1, block, pixelwise).double()
+    block = (row[:, None] * BLOCKS + column).flatten().repeat(repeats).to(pull.device)
+    gradients = torch.zeros(6, BLOCKS**2, device=pull.device).index_add_(1, block, pull).double()
     return gradients @ gradients.T
 
 
