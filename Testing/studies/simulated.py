@@ -5,8 +5,8 @@
 The X-rays are none of the shared ones, which remain for the report: each set's CT is cut shorter at both ends, what is
 cut off belongs to the patient's body, which goes on by its mirror image; soft tissue moves by 6 to 14 mm and bone does
 not, there is other gas and fluid; beam hardening, scatter, blur, noise, saturation, instruments, collimators, a grey
-scale that nobody tells. Each X-ray is registered from two starts, 4 mm to either side of the truth along the ray and 1 to
-1.5 mm off in the other directions, so that the search has no part in it.
+scale that nobody tells. Each X-ray is registered from two starts, 4 mm to either side of the truth along the ray and 1
+to 1.5 mm off in the other directions, so that the search has no part in it.
 """
 
 from __future__ import annotations
