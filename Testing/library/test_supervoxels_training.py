@@ -12,7 +12,7 @@ from DiffRegLib.cli.training_folder import training_folder
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.files import write_image
 from DiffRegLib.image import Image
-from DiffRegLib.methods.supervoxels.augmentation import TISSUES, appearance, augmented, ended, places, toned
+from DiffRegLib.methods.supervoxels.augmentation import places
 from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.model import Model, finest_classes, means, predict, read_model, write_model
 from DiffRegLib.methods.supervoxels.network import Groups, SupervoxelNetwork
@@ -90,29 +90,6 @@ def test_the_compiled_loop_finds_what_interpolated_logits_say(shape):
     assert torch.equal(found.long(), plain)
 
 
-def test_scan_and_classes_move_together(example):
-    position = Example(example.scan * 0, torch.arange(20)[None, :, None, None].expand(1, 20, 12, 16).to(torch.uint8))
-    scan = position.layers.float() * 50  # whose value is the class times 50
-    still = TrainingOptions(affine=0.05, warp=8.0, noise=0.0)
-    moved, classes = augmented(scan, position.layers, 16.0, still, torch.Generator().manual_seed(1))
-    means = torch.nn.functional.avg_pool3d(moved[None], 2)[0] / 50
-    assert (means[:, 2:-2, 2:-2, 2:-2] - classes[:, 2:-2, 2:-2, 2:-2]).abs().mean() < 0.5
-
-
-def test_a_scan_ends_at_random_faces_and_goes_on_as_they_are():
-    """Every voxel is that of the nearest one between the faces, which are those of the outermost that stay in place."""
-    numbers = torch.arange(24.0)
-    scan = torch.stack(torch.meshgrid(numbers, numbers, numbers, indexing="ij"))
-    for seed in range(5):
-        draws = (torch.Generator().manual_seed(seed) for _ in scan)
-        options = TrainingOptions(faces=30.0)
-        found = torch.stack([ended(one[None], 5.0, options, draw)[0] for one, draw in zip(scan, draws)])
-        assert 0 <= found.min() <= 6 < 17 <= found.max() <= 23
-        for place, was in zip(found, scan):
-            assert torch.equal(place, was.clamp(place.min(), place.max()))
-    assert torch.equal(ended(scan[:1], 5.0, TrainingOptions(faces=0.0), torch.Generator()), scan[:1])
-
-
 def test_the_head_sees_a_block_of_every_octant_as_it_sees_the_whole(example):
     """What lies around a block counts in it, so its logits are those of the whole scan."""
     torch.manual_seed(0)
@@ -136,29 +113,6 @@ def test_places_keep_their_bits_where_products_have_few(example):
     with torch.autocast("cpu", torch.bfloat16):
         again = learner._batch([learner.draws(3), learner.draws(4)])
     assert torch.equal(plain[0], again[0]) and torch.equal(plain[1], again[1])
-
-
-def test_shades_change_tissue_by_as_much_as_was_asked_and_leave_air():
-    tissue = torch.zeros(1, 40, 40, 40)
-    tissue[:, :20] = -1000.0
-    options = TrainingOptions(shade=50.0, noise=0.0, warp_scale=16.0)
-    shaded = appearance(tissue, 16.0, options, torch.Generator().manual_seed(2))  # a random number for every voxel
-    assert torch.equal(shaded[:, :20], tissue[:, :20])
-    assert float(shaded[:, 20:].mean()) == pytest.approx(0.0, abs=1.5) and float(shaded[:, 20:].std()) == pytest.approx(
-        50.0, rel=0.02
-    )
-
-
-def test_contrast_changes_tissue_by_its_density_and_leaves_air_and_bone():
-    values = torch.tensor([-1000.0, -150, -100, 0, 25, 50, 450, 1200]).view(1, 1, 2, 4)
-    shifts = torch.zeros(len(TISSUES))
-    shifts[TISSUES.index(50)], shifts[TISSUES.index(0)], shifts[TISSUES.index(-100)] = 80.0, -20.0, 7.0
-    wanted = torch.tensor([-1000.0, -150, -93, -20, 25 + 30, 130, 450, 1200]).view(1, 1, 2, 4)
-    assert torch.allclose(toned(values, shifts), wanted, atol=1e-4)
-    tissue = torch.arange(-100.0, 401.0, 50).expand(1, 1, 1, -1)
-    draws = [torch.Generator().manual_seed(seed) for seed in range(400)]
-    changed = torch.cat([appearance(tissue, 1.0, TrainingOptions(contrast=40.0, noise=0.0), draw) for draw in draws])
-    assert float((changed - tissue).std()) == pytest.approx(40.0, rel=0.06)
 
 
 def column(folder, name) -> list[float]:
@@ -269,29 +223,6 @@ def test_a_training_without_a_checkpoint_begins_with_its_prepared_scans(tmp_path
     monkeypatch.setattr("DiffRegLib.methods.supervoxels.training_run.divide", None)
     run(inputs, {**options, "preparation": {}, "segmentation": {}}, folders[1], True, lambda *a, **k: None)
     assert column(folders[0], "loss") == column(folders[1], "loss")
-
-
-def test_a_training_begins_with_the_weights_of_another(tmp_path):
-    """Its first steps are as good as those of the other; the network of another reference is refused."""
-    for name, center in (("body", (0.0, 0.0, 0.0)), ("there", (90.0, 0.0, 0.0))):
-        write_image(body_ct(center), tmp_path / f"{name}.nii.gz")
-    other = body_ct()
-    write_image(Image(other.data.flip(1) * 0.9, other.affine), tmp_path / "other.nii.gz")
-    options = {"preparation": vars(BOX), "segmentation": vars(FEW), "reference": {}, "run": vars(RUN)}
-    first = {**options, "training": {**vars(SHORT), "iterations": 25}}
-    then = {**options, "training": {**vars(SHORT), "iterations": 2, "learning_rate": 1e-7}}
-    for name in ("out", "again", "refused"):
-        (tmp_path / name).mkdir()
-    run({"reference": str(tmp_path / "body.nii.gz")}, first, tmp_path / "out", False, lambda *a, **k: None)
-    start = {"start": str(tmp_path / "out" / "network.safetensors")}
-    run({"reference": str(tmp_path / "body.nii.gz"), **start}, then, tmp_path / "again", False, lambda *a, **k: None)
-    began, ended_at = column(tmp_path / "out", "loss")[0], column(tmp_path / "out", "loss")[-5:]
-    assert max(column(tmp_path / "again", "loss")) < (began + min(ended_at)) / 2
-    with pytest.raises(RegistrationError, match=r"which is not .*other.nii.gz"):
-        run({"reference": str(tmp_path / "other.nii.gz"), **start}, then, tmp_path / "refused", False, print)
-    finer = {**then, "segmentation": {**vars(FEW), "classes": 10}}
-    with pytest.raises(RegistrationError, match="another count of layers"):
-        run({"reference": str(tmp_path / "body.nii.gz"), **start}, finer, tmp_path / "refused", False, print)
 
 
 @pytest.mark.parametrize(

@@ -108,4 +108,9 @@ class TrainingOptions:
         0,
         512,
     )
+    settled: bool = option(
+        False,
+        "normalize by the means that the network to start with has settled on, not by those of each step: for small "
+        "batches and few steps",
+    )
     seed: int = option(0, "seed of weights, layers and motion", low=0, high=2**31 - 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from DiffRegLib.errors import RegistrationError
@@ -56,6 +56,7 @@ class SupervoxelLearner(Learner):
             torch.manual_seed(options.seed)
             self.network = SupervoxelNetwork(len(examples[0].layers), classes)
         self._there: list[tuple[Tensor, Tensor]] = []
+        self.train()
 
     def forward(self, samples: Sequence[int]) -> dict[str, Tensor]:
         """Cross entropy, the share of voxels with the right class, and the mean largest probability."""
@@ -69,6 +70,14 @@ class SupervoxelLearner(Learner):
             right = (found == wanted).float().mean()
             confidence = (largest - logits.logsumexp(2)).exp().mean()
         return {"loss": loss, "right": right, "confidence": confidence}
+
+    def train(self, mode: bool = True) -> SupervoxelLearner:
+        """As of any module; means that have settled stay."""
+        super().train(mode)
+        for module in self.modules() if self.options.settled else ():
+            if isinstance(module, nn.BatchNorm3d):
+                module.eval()
+        return self
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Adam."""

@@ -59,8 +59,8 @@ def run(
         classes = segmentation.classes
         examples = _examples(inputs, preparation, segmentation, training.seed, deeds, Part(progress, 0.0, PREPARED))
     learner = SupervoxelLearner(examples, classes, preparation, training)
-    if "start" in inputs and not begun:
-        _begin_with(inputs["start"], learner, inputs["reference"])
+    if not begun:
+        _begin_with(inputs.get("start"), learner, inputs["reference"])
     if not resume:
         _keep(folder, examples, preparation, classes)
     names = [Path(path).name for path in scans_of(inputs)]
@@ -119,8 +119,13 @@ def _labels(maps: list[str], number: int, scan: Image) -> Tensor | None:
     return open_file(maps[number], labels=True).content.resample(scan, mode="nearest").data
 
 
-def _begin_with(path: str, learner: SupervoxelLearner, name: str) -> None:
+def _begin_with(path: str | None, learner: SupervoxelLearner, name: str) -> None:
     """Gives a learner the weights of a network of the same reference, division and preparation, or raises."""
+    if path is None:
+        if learner.options.settled:
+            message = "Means have settled in a network alone: name it with --start, or leave out {settled}."
+            raise RegistrationError(message, option="settled")
+        return
     model, network = read_model(path), learner.network
     model.check_reference(Image(learner.examples[0].scan, torch.eye(4)), name)
     same = (model.network.layers, model.network.classes) == (network.layers, network.classes)
