@@ -55,6 +55,7 @@ def test_means_that_have_settled_stay_and_all_weights_move(trained, tmp_path):
     [
         ({"scan": "other"}, r"which is not .*other.nii.gz"),
         ({"segmentation": {"classes": 10}}, "another count of layers"),
+        ({"seed": 1}, "another division of .*body.nii.gz"),
         ({"start": False, "settled": True}, "name it with --start"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def run(
         _keep(folder, examples, preparation, classes)
     names = [Path(path).name for path in scans_of(inputs)]
     facts = {"reference": names[0], "scans": names[1:], "means": means(examples[0].scan)}
+    facts["division"] = _digest(examples[0])
     run_options = from_dict(RunOptions, dict(options["run"]))
     last = train(learner, run_options, folder, facts, begun, Part(progress, PREPARED, 1.0))
     return f"Wrote {folder}, {100 * last['right']:.0f} % of the voxels right in the last steps."
@@ -134,7 +136,16 @@ def _begin_with(path: str | None, learner: SupervoxelLearner, name: str) -> None
             f"{path} was trained with another box or another count of layers: use its options, or none to start with.",
             path=path,
         )
+    if model.facts.get("division") not in (None, _digest(learner.examples[0])):
+        raise RegistrationError(
+            f"{path} knows another division of {name}: use the seed and the segmentation of its training.", path=path
+        )
     network.load_state_dict(model.network.state_dict())
+
+
+def _digest(reference: Example) -> str:
+    """By which a division is known."""
+    return hashlib.sha256(reference.layers.numpy().tobytes()).hexdigest()
 
 
 def _check_same(path: str, example: Example, preparation: PreparationOptions, folder: Path) -> None:
