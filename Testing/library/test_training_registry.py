@@ -13,6 +13,7 @@ from DiffRegLib.cli import main
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.projective.weights import read_weights
 from DiffRegLib.methods.splatting.weights import read_network
+from DiffRegLib.methods.supervoxels.model import read_model
 from DiffRegLib.training import registry
 from DiffRegLib.training.card import Card, put_card, read_card
 from DiffRegLib.training.registry import find_weights, known_weights
@@ -58,14 +59,18 @@ def folder(tmp_path, monkeypatch):
     return listing
 
 
-@pytest.mark.parametrize("name", ["lung-vessels", "pelvis-example"])
+@pytest.mark.parametrize("name", ["lung-vessels", "pelvis-example", "abdomen-example"])
 def test_what_ships_is_read_by_its_method_and_has_its_card(name):
     known = known_weights()[name]
     card = read_card(known.path)
     assert card.name == name and card.method == known.method and known.title
     assert known.path.with_suffix(".md").read_text("utf-8") == card.text()
-    reading = {"splatting": read_network, "projective": lambda path: read_weights(path)[0]}[known.method]
-    network = reading(name)
+    reading = {
+        "splatting": read_network,
+        "projective": lambda path: read_weights(path)[0],
+        "supervoxel": lambda name: read_model(find_weights(name)).network,
+    }
+    network = reading[known.method](name)
     assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 

@@ -17,6 +17,14 @@ def test_the_network_of_a_pose_is_chosen_by_its_name(host):
     assert panel._parameterNode.getValue("pose_network") == "pelvis-example"
 
 
+def test_the_network_of_supervoxels_is_chosen_by_its_name(host):
+    panel = host.open_module(MODULES["SupervoxelRegistration"])
+    names = panel.ui.modelNamesComboBox
+    host.choose(names, next(names.itemText(n) for n in range(names.count) if "abdomen-example" in names.itemText(n)))
+    host.process(20)
+    assert panel._parameterNode.model.name == "abdomen-example.safetensors"
+
+
 def test_a_known_network_is_chosen_by_its_name(host, tmp_path, monkeypatch):
     entry = {"method": "splatting", "title": "lungs", "file": "lungs.safetensors"}
     other = {"method": "projective", "title": "a pelvis", "file": "pelvis.safetensors"}

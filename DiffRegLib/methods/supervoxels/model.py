@@ -27,8 +27,9 @@ SLAB = 16  # slices of the output at a time
 HALO = 2  # slices around them: one for the head's neighborhoods, one for the interpolation
 PARTS = 4  # of the box along each axis, by whose mean HU a reference is known
 APART = 10.0  # HU; what resampling may change of such a mean
-UNLIKE = 0.75  # of the confidence in the training; a network of one abdomen has 0.97 of it in the same patient with
-# another contrast and field of view, 0.63 in another patient, where it is useless, and 0.52 in a chest
+UNLIKE = 0.75  # of the confidence in the training; two networks of one abdomen have 0.97 and 1.05 of it in the same
+# patient with another contrast and field of view, 0.63 and 0.60 in another patient, where the first was useless, and
+# 0.52 and 0.49 in a chest
 
 
 @dataclass(frozen=True)
