@@ -10,8 +10,11 @@ import torch
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.layers import divide, exactly
+from DiffRegLib.methods.supervoxels.model import Model, Prediction
+from DiffRegLib.methods.supervoxels.network import SupervoxelNetwork
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions
-from DiffRegLib.methods.supervoxels.preparation import Boxed, body, halved, prepare, soft_tissue
+from DiffRegLib.methods.supervoxels.pipeline import by_network
+from DiffRegLib.methods.supervoxels.preparation import AIR, Boxed, body, halved, prepare, soft_tissue
 from DiffRegLib.transforms import Affine
 from Testing.library.bodies import body_ct
 
@@ -63,6 +66,20 @@ def test_a_network_sees_a_scan_go_on_where_it_ends():
     seen = Boxed(box, image, moved).continued()
     assert torch.allclose(seen.data, height.clamp(float(image.data.min()), float(image.data.max())), atol=1e-3)
     assert image.data.max() < height.max() - 100
+
+
+def test_a_prediction_goes_on_beyond_the_scan_and_its_body_does_not(monkeypatch):
+    whole, seen = body_ct(spacing=4.0, shape=(80, 60, 72)), []
+
+    def predicted(network, scan, inside):
+        seen.append(scan)
+        return Prediction(torch.zeros(2, *scan.shape, dtype=torch.uint8), 1.0)
+
+    monkeypatch.setattr("DiffRegLib.methods.supervoxels.pipeline.predict", predicted)
+    short = Image(whole.data[:, :50], whole.affine)
+    side = by_network((short, whole), Model(SupervoxelNetwork(2, 8), BOX), None, ("a", "b"), "cpu")[0]
+    assert float(seen[0].data[0, -1].max()) > 0
+    assert (side.scan.data[0, -1] == AIR).all() and not side.body[-1].any()
 
 
 @pytest.mark.parametrize(
