@@ -96,19 +96,21 @@ def _same(scene: Scene, start: Tensor, watch: Watch) -> Estimate:
 
 
 def _different(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None = None) -> Estimate:
-    """Search over the whole field until an end of what was found is believed, and that against its rivals.
+    """What lies uphill of the start, then a search over the whole field until an end is believed, against its rivals.
 
-    led: a pose (4,4) from which to go uphill before that.
+    led: a pose (4,4) to which a network has led: it takes the place of the start, and where its end is believed it
+    takes that of the search.
     """
     judge = Judge(scene)
     tried: list[Candidate] = []
     ends: list[tuple[float, Estimate]] = []
-    for places in _places(scene, start, watch, led):
+    for number, places in enumerate(_places(scene, start if led is None else led, start, watch)):
         fresh = [c for c in _finalists(scene, places) if all(c.pose is not other.pose for other in tried)]
         tried += fresh
         for end in side_by_side(lambda c: finished(scene, c, "local-ncc", watch), fresh):
             ends.append((judge(end.best.pose, end.best.polarity), end))
-        if watch.expired or max(evidence for evidence, _ in ends) > BELIEVED:
+        believed = max(evidence for evidence, _ in ends) > BELIEVED and (number > 0 or led is not None)
+        if watch.expired or believed:
             break
     best = with_relation(max(ends, key=lambda pair: pair[0])[1], "local-ncc", watch)
     explained, sign = Judge(best.scene), best.best.polarity
@@ -125,13 +127,9 @@ def _finalists(scene: Scene, places: Places) -> list[Candidate]:
     return close[: FINALISTS if scene.options.search else 1]
 
 
-def _places(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None) -> Iterator[Places]:
-    """What lies uphill of where a network has led, then where the search has been, round by round.
-
-    Without a search, what lies uphill of the start takes its place where no network has led.
-    """
-    if led is not None or not scene.options.search:
-        yield _uphill(scene, start if led is None else led, watch)
+def _places(scene: Scene, first: Tensor, start: Tensor, watch: Watch) -> Iterator[Places]:
+    """What lies uphill of a first pose (4,4), then where the search about the start has been, round by round."""
+    yield _uphill(scene, first, watch)
     if scene.options.search:
         yield from find_places(scene, start, watch)
 
