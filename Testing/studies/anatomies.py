@@ -43,7 +43,7 @@ from DiffRegLib.radiographs.attenuation import attenuation
 from DiffRegLib.radiographs.radiograph import Radiograph, prepare
 from DiffRegLib.radiographs.xray import XRay
 from DiffRegLib.transforms import Affine, rigid
-from Testing.studies.projective import DATA
+from Testing.studies.projective import DATA, picture
 
 OTHER = {"spine_ap": 5, "pelvis_lateral": 5, "chest_ribs": 5, "fine": 5, "pelvis_long": 10}
 COUNTS = {**OTHER, "drr_pelvis_hard": 20}  # images of each set
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--start", nargs="+", default=["far"], choices=["far", "near"])
     parser.add_argument("--half", nargs="+", default=list(HALVES), choices=list(HALVES))
     parser.add_argument("--record", type=Path, help="a file of lines of JSON to add to")
+    parser.add_argument("--pictures", type=Path, help="a folder for a picture of each pose that is off by over 5 mm")
     parser.add_argument("--off", type=float, default=0.0, help="degrees and mm by which the relation of pairs is wrong")
     arguments = parser.parse_args()
     halves = {HALVES[half] for half in arguments.half}
@@ -87,7 +88,7 @@ def main() -> None:
             _pairs(chosen, start, arguments.off)
     else:
         for start in arguments.start:
-            _recipe(chosen, start, arguments.half, arguments.record)
+            _recipe(chosen, start, arguments)
 
 
 def cases(folder: str, chosen: list[int]) -> Iterator[Case]:
@@ -182,7 +183,7 @@ def _wrong(off: float, pose: Tensor, center: Tensor) -> Tensor:
     return rigid([third, -third, third], [third, third, -third], there).matrix
 
 
-def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], record: Path | None) -> None:
+def _recipe(chosen: dict[str, list[int]], start: str, options: argparse.Namespace) -> None:
     rows = {}
     for folder, numbers in chosen.items():
         for case in cases(folder, numbers):
@@ -191,8 +192,11 @@ def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], record:
             seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
             error = case.error(found.pose.matrix)
             rows[case.name] = (error, found, seconds, cpu)
-            if record is not None:
-                with record.open("a") as file:
+            if options.pictures and error > LIMITS[-1]:
+                file = options.pictures / f"{folder}-{start}-{case.name.split()[-1]}.png"
+                picture(file, case.ct, case.xray, (case.starts[start], case.target), found, error)
+            if options.record is not None:
+                with options.record.open("a") as file:
                     file.write(json.dumps(_recorded(case, start, error, found)) + "\n")
             print(f"{case.name}, {start}: {error:.2f} mm, {found.verdict} {found.reason}; {seconds:.1f} s", flush=True)
     print(
@@ -202,7 +206,7 @@ def _recipe(chosen: dict[str, list[int]], start: str, halves: list[str], record:
     )
     print("|---|---|---|" + "---|" * (len(LIMITS) + 4))
     for folder in [*chosen, "all"]:
-        for half in halves:
+        for half in options.half:
             kept = [row for name, row in rows.items() if _belongs(name, folder, half)]
             if kept:
                 print(f"| {folder}, {start} | {half} | {_summary(kept)}", flush=True)

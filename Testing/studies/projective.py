@@ -96,8 +96,8 @@ def main() -> None:
                 notes += [f"{name}, {start}, {method}: {note}" for note in _notes(outcomes)]
                 for o in outcomes:
                     if arguments.pictures and o.error > 2:
-                        case = o.case.name.replace(" ", "-")
-                        _picture(ct, o, arguments.pictures / f"{name}-{start}-{method}-{case}.png")
+                        file = arguments.pictures / f"{name}-{start}-{method}-{o.case.name.replace(' ', '-')}.png"
+                        picture(file, ct, o.case.xrays[0], (o.case.start, o.case.target), o.result, o.error)
     print("\n" + "\n".join(f"- {note}" for note in notes))
 
 
@@ -210,19 +210,18 @@ def _noisy(ct: Image, start: str, chosen: list[int]) -> list[Case]:
 SETS = {"clean": _clean, "noisy": _noisy, "hard": _hard, "two": _two, "pairs": _pairs}
 
 
-def _picture(ct: Image, outcome: Outcome, path: Path) -> None:
-    """The pose found against the start, and below it the true pose against the one found."""
-    case, xray, found = outcome.case, outcome.case.xrays[0], outcome.result.pose.matrix
-    start, end, truth = project(attenuation(ct), torch.stack([case.start, found, case.target]), xray.camera)[:, 0]
+def picture(
+    path: Path, ct: Image, xray: Radiograph, ends: tuple[Tensor, Tensor], result: PoseRegistration, error: float
+) -> None:
+    """The pose found against the start, below it the true pose against the one found; ends: start and truth (4,4)."""
+    poses = torch.stack([ends[0], result.pose.matrix, ends[1]])
+    start, end, truth = project(attenuation(ct), poses, xray.camera)[:, 0]
     rows = [("start, then found", start, end), ("found, then true", end, truth)]
     pairs = [RadiographPair(name, xray.image, xray.inside, before, after) for name, before, after in rows]
-    sure = outcome.result.uncertainty
-    note = (
-        f"{outcome.error:.2f} mm off; {outcome.result.verdict}, uncertainty {sure.point_mm:.2f} mm, in depth "
-        f"{sure.depth_mm:.2f} mm"
-    )
+    sure = result.uncertainty
+    note = f"{error:.2f} mm off; {result.verdict}, uncertainty {sure.point_mm:.2f} mm, in depth {sure.depth_mm:.2f} mm"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pose_overview(path, pairs, f"{path.stem}", note, outcome.result.trace)
+    pose_overview(path, pairs, f"{path.stem}", note, result.trace)
     with Picture.open(path) as drawn:
         few = drawn.convert("RGB").quantize(COLORS)
     few.save(path, optimize=True)
