@@ -4,7 +4,7 @@ Where values are related linearly and noise is Gaussian, the most likely relatio
 n pixels that correlate by r (A. Roche, G. Malandain, N. Ayache, Unifying maximum likelihood approaches in medical image
 registration, Int. J. Imaging Systems and Technology 11, 2000). Here every neighborhood has a relation and noise of its
 own. A sum of squared differences of normalized images is another thing: where noise or tissue that has moved lowers
-the correlation, it gets smaller as the image gets flatter, and an image gets flatter as it is magnified.
+the correlation, it gets smaller as the image gets flatter.
 """
 
 from __future__ import annotations

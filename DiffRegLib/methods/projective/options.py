@@ -73,8 +73,8 @@ class PoseOptions:
     )
     similarity: Literal["auto", "ncc", "gradient-ncc", "local-ncc", "patch-ncc", "mse"] = option(
         "auto",
-        "what is maximized; auto: ncc where the appearance is the same, else local-ncc; patch-ncc: not with "
-        "gauss-newton",
+        "what is maximized; auto: ncc where the appearance is the same, else local-ncc, of which gauss-newton takes "
+        "the likelihood; patch-ncc: not with gauss-newton",
     )
     levels: tuple[int, ...] = option(
         (64, 128), "width of the detector at each level after the search", "pixels", 8, 4096

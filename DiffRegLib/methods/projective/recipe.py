@@ -37,7 +37,7 @@ from DiffRegLib.ops.threads import side_by_side
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
 BELIEVED = 0.05  # evidence at the finest level below which another round is worth its time: on the even images of
-# other anatomy right ends have 0.053 and more, wrong ones up to 0.022, which the level before cannot tell apart
+# other anatomy right ends have 0.053 and more, wrong ones up to 0.045, which the level before cannot tell apart
 FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
 SIGNS = (1.0, -1.0)  # polarities that a view may have
 FEW = 3  # views up to which each may have a polarity of its own
