@@ -31,12 +31,13 @@ def xray_facts(path: str) -> Facts:
     from DiffRegLib.radiographs.xray import read_xray
 
     if not is_dicom(Path(path)):
-        values = read_xray(path).values
-        rows, columns = values.shape
+        picture = read_xray(path)
+        values, (rows, columns) = picture.values, picture.size
         return [
             ("kind", "X-ray or other picture, without DICOM tags"),
             ("pixels", f"{columns} x {rows}"),
             ("range", f"{values.min():.6g} to {values.max():.6g}"),
+            ("grey scale", _shown(picture.inverted)),
             ("camera", "a pose needs its geometry as a file: --geometry"),
         ]
     run = read_frames(Path(path))
@@ -116,8 +117,11 @@ def _grey_scale(tags: Mapping[str, str], inverted: bool) -> str:
     relation, sign = _tag(tags, "relation"), _tag(tags, "sign")
     known = {"LIN": "linear to the beam", "LOG": "logarithmic"}.get(relation, "relation to the beam not stated")
     signs = {"1": ", stored values rise with the beam (bone is low)", "-1": ", stored values fall with the beam"}
-    shown = "low values are shown bright" if inverted else "high values are shown bright"
-    return f"{known}{signs.get(sign, '')}; {shown} ({_tag(tags, 'photometric') or 'not stated'})"
+    return f"{known}{signs.get(sign, '')}; {_shown(inverted)} ({_tag(tags, 'photometric') or 'not stated'})"
+
+
+def _shown(inverted: bool) -> str:
+    return "low values are shown bright" if inverted else "high values are shown bright"
 
 
 def _camera(tags: Mapping[str, str], size: tuple[int, int], path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,34 @@ AGREEMENT = 0.1
 """Voxels by which qform and sform may differ: float32 and quaternions are rounded."""
 
 
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """data (C, D, H, W) in the file's own type, its rescaling done where there is one; header; shape (X, Y, Z)."""
+
+    data: np.ndarray
+    header: Any
+    shape: tuple[int, ...]
+    rescaled: bool
+
+
 def read(path: Path) -> Stored:
     """The voxels and the geometry of a NIfTI file; raises `RegistrationError` that says what is wrong with it."""
+    voxels = read_voxels(path)
+    head = voxels.header
+    intent = int(head["intent_code"])
+    return Stored(
+        voxels.data,
+        _affine(head, voxels.shape, path),
+        says=True if intent == LABEL else None,
+        intent=intent,
+        intent_name=bytes(head["intent_name"].tobytes()).rstrip(b"\0 ").decode("latin-1"),
+        intent_parameter=int(head["intent_p1"]),
+        rescaled=voxels.rescaled,
+    )
+
+
+def read_voxels(path: Path) -> Voxels:
+    """What a NIfTI file holds, wherever it lies; raises `RegistrationError` for one that cannot be read."""
     import nibabel
 
     try:
@@ -35,26 +62,15 @@ def read(path: Path) -> Stored:
         raw = np.asarray(file.dataobj.get_unscaled())
     except (EOFError, OSError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
         raise RegistrationError(_cause(path, error)) from None
-    head = file.header
     if raw.dtype.names or np.iscomplexobj(raw):
         raise RegistrationError(f"{path} holds colors or complex numbers: give an image with one number a voxel.")
     data = _channels_first(_squeezed(raw, path))
     slope, intercept = file.dataobj.slope, file.dataobj.inter
-    if (slope, intercept) != (1.0, 0.0):
+    rescaled = (slope, intercept) != (1.0, 0.0)
+    if rescaled:
         data = data.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     data = data.astype(data.dtype.newbyteorder("="), copy=False)
-    affine = _affine(head, (*raw.shape, 1, 1)[:3], path)
-    intent = int(head["intent_code"])
-    rescaled = (slope, intercept) != (1.0, 0.0)
-    return Stored(
-        data,
-        affine,
-        says=True if intent == LABEL else None,
-        intent=intent,
-        intent_name=bytes(head["intent_name"].tobytes()).rstrip(b"\0 ").decode("latin-1"),
-        intent_parameter=int(head["intent_p1"]),
-        rescaled=rescaled,
-    )
+    return Voxels(data, file.header, (*raw.shape, 1, 1)[:3], rescaled)
 
 
 def _cause(path: Path, error: Exception) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from DiffRegLib.errors import RegistrationError
+from DiffRegLib.files import nifti
 from DiffRegLib.files.dicom import read_frames
-from DiffRegLib.files.images import read_stored
+from DiffRegLib.files.pictures import read_picture
 from DiffRegLib.files.series import is_dicom
 
 
@@ -18,7 +19,7 @@ from DiffRegLib.files.series import is_dicom
 class XRay:
     """The content of an X-ray's file: values (rows, columns) float32 as stored, row 0 at the top, and its DICOM tags.
 
-    inverted: whether low values are shown bright (MONOCHROME1).
+    inverted: whether low values are shown bright (MONOCHROME1, white is zero).
     """
 
     values: np.ndarray
@@ -46,62 +47,34 @@ def read_xray(path: str | Path, frame: int = 0) -> XRay:
         values = _one_frame(run.values[0] if len(run.values) == 1 else run.values, frame, str(path))
         tags, inverted = run.tags[max(frame, 1) - 1], run.inverted
     else:
-        values, tags, inverted = _one_frame(_picture(path), frame, str(path)), {}, False
+        values, inverted = _picture(path)
+        values, tags = _one_frame(values, frame, str(path)), {}
     values = values.astype(np.float32)
     check_values(values, str(path))
     return XRay(values, str(path), tags, inverted)
 
 
-def _picture(path: Path) -> np.ndarray:
-    """(rows, columns) or (F, rows, columns) of a file without DICOM tags; gray with an alpha channel is gray."""
+def _picture(path: Path) -> tuple[np.ndarray, bool]:
+    """(rows, columns) or (F, rows, columns) of a file without DICOM tags, and whether low values are shown bright."""
     import SimpleITK as sitk
 
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        stored = read_stored(path).data
-        return np.squeeze(stored[0] if len(stored) == 1 else np.moveaxis(stored, 0, -1))
+    if path.name.lower().endswith(nifti.SUFFIXES):
+        stored = nifti.read_voxels(path).data
+        return np.squeeze(stored[0] if len(stored) == 1 else np.moveaxis(stored, 0, -1)), False
+    if picture := read_picture(path):
+        return picture
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError:
-        return _gray_with_alpha(path)
-    several = image.GetNumberOfComponentsPerPixel()
-    values = np.squeeze(sitk.GetArrayFromImage(image))
-    if several == 2:
-        return _opaque(values[..., 0], values[..., 1], path)
-    if several > 1:
-        raise RegistrationError(
-            f"{path} is a color image: convert it to shades of gray, or give the original X-ray.", path=path
-        )
-    return values
-
-
-def _gray_with_alpha(path: Path) -> np.ndarray:
-    """(rows, columns) of a picture of gray and opacity, which Pillow reads, and ITK does not."""
-    from PIL import Image as Picture
-    from PIL import UnidentifiedImageError
-
-    try:
-        with Picture.open(path) as picture:
-            mode, values = picture.mode, np.asarray(picture)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
         raise RegistrationError(
             f"{path} cannot be read as an image: it is truncated, damaged or of another format.", path=path
         ) from None
-    if mode != "LA":
+    if image.GetNumberOfComponentsPerPixel() > 1:
         raise RegistrationError(
-            f"{path} is a picture of the kind {mode}: convert it to shades of gray, or give the original X-ray.",
-            path=path,
+            f"{path} is a color image: convert it to shades of gray, or give the original X-ray.", path=path
         )
-    return _opaque(values[..., 0], values[..., 1], path)
-
-
-def _opaque(gray: np.ndarray, alpha: np.ndarray, path: Path) -> np.ndarray:
-    """The gray values, where nothing is transparent."""
-    if alpha.min() != alpha.max():
-        raise RegistrationError(
-            f"{path} is transparent in places: export the X-ray without a channel of opacity.", path=path
-        )
-    return gray
+    return np.squeeze(sitk.GetArrayFromImage(image)), False
 
 
 def _one_frame(values: np.ndarray, frame: int, name: str) -> np.ndarray:

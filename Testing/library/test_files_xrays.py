@@ -256,7 +256,7 @@ def test_pictures_with_a_channel_of_opacity(tmp_path):
     Picture.fromarray(np.stack((gray, holes), -1), "LA").save(tmp_path / "holes.png")
     Picture.fromarray(np.stack((gray, gray, gray // 2), -1), "RGB").save(tmp_path / "rgb.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "la.png").read_bytes()[:200])
-    for name, word in (("holes.png", "transparent"), ("rgb.png", "color image"), ("cut.png", "truncated, damaged")):
+    for name, word in (("holes.png", "transparent"), ("rgb.png", "color image"), ("cut.png", "truncated or damaged")):
         with pytest.raises(RegistrationError, match=word):
             read_xray(tmp_path / name)
 

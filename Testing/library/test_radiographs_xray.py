@@ -63,7 +63,7 @@ def test_files_that_are_no_x_ray_are_refused_by_name(tmp_path):
     broken[3, 4] = np.nan
     (tmp_path / "text.png").write_text("no image", encoding="utf-8")
     cases = {
-        "color.png": ("color", np.stack([gray] * 3, -1)),
+        "color.png": ("color", np.stack([gray, gray, gray // 2], -1)),
         "constant.png": ("constant", np.full(SIZE, 7, np.uint8)),
         "run.nii.gz": ("run of 4 frames.*with frame", np.stack([gray] * 4)),
         "strip.mha": ("single 2D image", gray[:3]),
