@@ -44,6 +44,10 @@ DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "H": (2, 1),
 USUAL = ["L", "F"]
 """PatientOrientation of a frontal view as it is displayed: columns run to the patient's left, rows to the feet."""
 
+MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
+UNEQUAL = 0.12
+"""Share by which distances from the source to the patient may differ: DX files state that to the table."""
+
 FARTHEST = 60.0
 """Degrees by which an angle may be off a named projection, as in oblique ones."""
 
@@ -65,16 +69,14 @@ def from_dicom(
     Raises RegistrationError that names every tag that is missing, and for tags that contradict each other.
     """
     found = {key: values for key, tag in TAGS.items() if (values := _values(tags.get(tag, "")))}
-    if "DistanceSourceToDetector" in found:
-        found.setdefault(
-            "DistanceSourceToPatient", found.get("DistanceSourceToIsocenter") or _from_magnification(found)
-        )
     view = POSITIONS.get("".join(found.get("ViewPosition", ())).upper())
     named = view is not None and "PositionerPrimaryAngle" not in found
     if view is not None:
         found.setdefault("PositionerPrimaryAngle", [str(view[0])])
         found.setdefault("PositionerSecondaryAngle", [str(view[1])])
-    missing = [key for key in NEEDED if not found.get(key)]
+    missing = [key for key in NEEDED if key not in found]
+    if any(key in found for key in ("DistanceSourceToIsocenter", MAGNIFICATION)):
+        missing = [key for key in missing if key != "DistanceSourceToPatient"]
     if missing:
         lacking = ", ".join(f"{key} ({TAGS[key].replace('|', ',')})" for key in missing)
         raise RegistrationError(
@@ -83,16 +85,13 @@ def from_dicom(
             option="geometry",
             path=name,
         )
-    distance, to_patient, primary, secondary = (_number(found, key, name) for key in (*NEEDED[:2], *NEEDED[3:]))
+    distance, primary, secondary = (_number(found, key, name) for key in (NEEDED[0], *NEEDED[3:]))
     if view is not None and abs((primary - view[0] + 180) % 360 - 180) > FARTHEST:
-        raise RegistrationError(
-            f"{name} contradicts itself, its ViewPosition is {''.join(found['ViewPosition'])} and its primary angle "
-            f"{primary:g} degrees: give its geometry as a file with {{geometry}}.",
-            option="geometry",
-            path=name,
-        )
+        stated = f"its ViewPosition is {''.join(found['ViewPosition'])} and its primary angle {primary:g} degrees"
+        raise _not_believed(name, f"contradicts itself, {stated}")
     row_pitch, column_pitch = _spacing(found, name)
-    camera = c_arm(isocenter, distance, to_patient, (column_pitch, row_pitch), size, (primary, secondary))
+    near = _to_isocenter(found, distance, name)
+    camera = c_arm(isocenter, distance, near, (column_pitch, row_pitch), size, (primary, secondary))
     usual = USUAL if named and view is not None and view[0] in (0.0, 180.0) else []
     letters = found.get("PatientOrientation", usual)
     return _oriented(camera, letters, name) if letters or named else _on_detector(camera, found, name)
@@ -102,33 +101,51 @@ def _values(text: str) -> list[str]:
     return [part.strip() for part in text.strip().split("\\") if part.strip()]
 
 
-def _from_magnification(found: dict[str, list[str]]) -> list[str]:
-    """Source to patient from the magnification of the patient on the detector."""
-    try:
-        factor = float(found["EstimatedRadiographicMagnificationFactor"][0])
-        return [str(float(found["DistanceSourceToDetector"][0]) / factor)]
-    except (KeyError, ValueError, ZeroDivisionError):
-        return []
-
-
 def _number(found: dict[str, list[str]], key: str, name: str) -> float:
+    """The one number of a tag; raises RegistrationError for text, several numbers, and none that is finite."""
     try:
-        return float(found[key][0])
+        value = float(found[key][0]) if len(found[key]) == 1 else math.nan
     except ValueError:
-        raise RegistrationError(
-            f"{name} has {found[key][0]!r} in the DICOM tag {key} ({TAGS[key].replace('|', ',')}): give its geometry "
-            "with {geometry}.",
-            option="geometry",
-            path=name,
-        ) from None
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    stated = "\\".join(found[key])
+    raise _not_believed(name, f"has {stated!r} in the DICOM tag {key} ({TAGS[key].replace('|', ',')})")
 
 
 def _spacing(found: dict[str, list[str]], name: str) -> tuple[float, float]:
     """(row, column) pitch in mm, in the order of the tag."""
-    values = found["ImagerPixelSpacing"]
-    both = [{"ImagerPixelSpacing": [value]} for value in (values * 2)[:2]]
-    row, column = (_number(one, "ImagerPixelSpacing", name) for one in both)
+    key = "ImagerPixelSpacing"
+    row, column = (_number({key: [value]}, key, name) for value in (found[key] * 2)[:2])
+    if not min(row, column) > 0:
+        raise _not_believed(name, f"has pixels of {row:g} x {column:g} mm in the DICOM tag {key} (0018,1164)")
     return row, column
+
+
+def _to_isocenter(found: dict[str, list[str]], distance: float, name: str) -> float:
+    """Source to isocenter in mm; raises RegistrationError where what the tags say of it contradicts itself.
+
+    To the patient it may be less: to the table, in DX files.
+    """
+    keys: tuple[str, ...] = ("DistanceSourceToIsocenter", "DistanceSourceToPatient")
+    stated = {key: _number(found, key, name) for key in keys if key in found}
+    if MAGNIFICATION in found and not (stated and _number(found, MAGNIFICATION, name) == 1):  # 1 fills an empty field
+        stated[MAGNIFICATION] = distance / max(_number(found, MAGNIFICATION, name), 1e-9)
+    for key, value in stated.items():
+        if not 0 < value < distance:
+            raise _not_believed(name, f"puts source and detector {distance:g} mm apart and the patient at {value:g} mm")
+        if abs(value / next(iter(stated.values())) - 1) > UNEQUAL:
+            listed = ", ".join(
+                f"{value:.0f} mm by {key} ({TAGS[key].replace('|', ',')})" for key, value in stated.items()
+            )
+            raise _not_believed(name, f"contradicts itself, from the source to the patient it is {listed}")
+    return next(iter(stated.values()))
+
+
+def _not_believed(name: str, what: str) -> RegistrationError:
+    return RegistrationError(
+        f"{name} {what}: give its geometry as a file with {{geometry}}.", option="geometry", path=name
+    )
 
 
 def _oriented(camera: Camera, letters: list[str], name: str) -> Camera:
@@ -141,24 +158,15 @@ def _oriented(camera: Camera, letters: list[str], name: str) -> Camera:
         return camera
     if len(letters) != 2 or any(not set(text) <= set(DIRECTIONS) for text in letters):
         stated = "\\".join(letters)
-        raise RegistrationError(
-            f"{name} has the PatientOrientation (0020,0020) {stated!r}, which is not known: give its geometry as a "
-            "file with {geometry}.",
-            option="geometry",
-            path=name,
-        )
+        raise _not_believed(name, f"has the PatientOrientation (0020,0020) {stated!r}, which is not known")
     wanted = [_direction(text) for text in letters]
     x, y = (camera.pose[:3, n].double() for n in range(2))
     choices = [(a * first, b * second) for first, second in ((x, y), (y, x)) for a in (1, -1) for b in (1, -1)]
     right, down = max(choices, key=lambda pair: float(pair[0] @ wanted[0] + pair[1] @ wanted[1]))
     if min(float(right @ wanted[0]), float(down @ wanted[1])) < LEAST_AGREEMENT:
         stated = "\\".join(letters)
-        raise RegistrationError(
-            f"{name} contradicts itself, its PatientOrientation (0020,0020) {stated!r} does not fit the direction of "
-            "its beam: give its geometry as a file with {geometry}.",
-            option="geometry",
-            path=name,
-        )
+        what = f"its PatientOrientation (0020,0020) {stated!r} does not fit the direction of its beam"
+        raise _not_believed(name, f"contradicts itself, {what}")
     return _lying(camera, right, down)
 
 
@@ -167,12 +175,8 @@ def _on_detector(camera: Camera, found: dict[str, list[str]], name: str) -> Came
     turn = _number({"FieldOfViewRotation": ["0"], **found}, "FieldOfViewRotation", name)
     flip = found.get("FieldOfViewHorizontalFlip", ["NO"])[0].upper()
     if turn % 90 or flip not in ("YES", "NO"):
-        raise RegistrationError(
-            f"{name} has the FieldOfViewRotation (0018,7032) {turn:g} and the FieldOfViewHorizontalFlip (0018,7034) "
-            f"{flip}, which are not known: give its geometry as a file with {{geometry}}.",
-            option="geometry",
-            path=name,
-        )
+        stated = f"FieldOfViewRotation (0018,7032) {turn:g} and the FieldOfViewHorizontalFlip (0018,7034) {flip}"
+        raise _not_believed(name, f"has the {stated}, which are not known")
     right, down = (camera.pose[:3, n].double() * math.copysign(1, camera.spacing[n]) for n in range(2))
     for _ in range(int(turn // 90) % 4):
         right, down = -down, right

@@ -16,6 +16,10 @@ INCREMENTS = {PRIMARY: "0018|1520", SECONDARY: "0018|1521"}
 TABLE_INCREMENTS = ("0018|1135", "0018|1136", "0018|1137")
 """How far the table of each frame is from that of the first, mm: vertically, laterally, longitudinally (C.8.7.4)."""
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+DESCRIBED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
+DESCRIBED += ("SamplesPerPixel", "PhotometricInterpretation")
+"""What a DICOM file has to say of its pixels."""
 MOVED = 0.01
 """Degrees by which a positioner may be off and still stand."""
 
@@ -38,9 +42,8 @@ def read_frames(path: Path) -> Frames:
 
     try:
         file = pydicom.dcmread(path)
+        _check_gray(file, path)
         count = int(file.get("NumberOfFrames", 1) or 1)
-        if int(file.get("SamplesPerPixel", 1)) != 1:
-            raise _error(path, "is a color image: convert it to shades of gray, or give the original X-ray")
         values = _stored(file, path).reshape(count, int(file.Rows), int(file.Columns))
     except (pydicom.errors.InvalidDicomError, AttributeError, ValueError, OSError) as error:
         if isinstance(error, RegistrationError):
@@ -54,6 +57,20 @@ def read_frames(path: Path) -> Frames:
 
 def _error(path: Path, what: str) -> RegistrationError:
     return RegistrationError(f"{path} {what}.", path=path)
+
+
+def _check_gray(file: Any, path: Path) -> None:
+    """Raises `RegistrationError` for a file without an image, without tags that describe its pixels, and of colors."""
+    if not any(name in file for name in PIXELS):
+        kind = file.get("Modality", "") or "no modality"
+        raise _error(path, f"is a DICOM file ({kind}) without an image: give that of the X-ray, or copy it again")
+    lacking = ", ".join(name for name in DESCRIBED if "PixelData" in file and file.get(name) is None)
+    if lacking:
+        raise _error(
+            path, f"does not say what its pixels are, these DICOM tags are missing: {lacking}; export it again"
+        )
+    if int(file.SamplesPerPixel) != 1 or not str(file.PhotometricInterpretation).startswith("MONOCHROME"):
+        raise _error(path, "is a color image: convert it to shades of gray, or give the original X-ray")
 
 
 def _is_inverted(file: Any) -> bool:

@@ -21,6 +21,9 @@ Polarity = Literal["auto", "positive", "negative"]
 RELATION, RELATION_SIGN = "0028|1040", "0028|1041"
 """DICOM's PixelIntensityRelationship and its sign."""
 
+PADDING = ("0028|0120", "0028|0121")
+"""DICOM's PixelPaddingValue, of what is no part of the image, and PixelPaddingRangeLimit, the other end of a range."""
+
 DARK = 0.08  # of the range of values: a radiograph whose darker half lies below shows intensity, not its logarithm
 INWARD_WEIGHT, SKEW_WEIGHT = 6.0, 1.0  # of the two signs of polarity, in units of log odds
 
@@ -77,7 +80,7 @@ def prepare(xray: XRay, camera: Camera, line_integrals: bool = False, polarity: 
         image = torch.from_numpy(xray.values.astype(np.float32))
         return Radiograph(image, camera, name=xray.name)
     values = xray.values.astype(np.float64)
-    mask = field_of_view(values)
+    mask = field_of_view(values) & ~_padding(xray)
     if mask.sum() < 100:
         raise RegistrationError(f"{xray.name} shows nothing but a collimator: give another image.")
     kind, sign, confidence = _grey_scale(xray, mask)
@@ -106,11 +109,20 @@ def _grey_scale(xray: XRay, mask: np.ndarray) -> tuple[Kind, int, float]:
     return kind, sign, 1 / (1 + math.exp(-abs(odds)))
 
 
+def _padding(xray: XRay) -> np.ndarray:
+    """(rows, columns) bool: pixels that the file says to fill the image up."""
+    stated = [float(xray.tags[tag]) for tag in PADDING if xray.tags.get(tag, "").strip()]
+    if PADDING[0] not in xray.tags or not stated:
+        return np.zeros(xray.size, dtype=bool)
+    return (xray.values >= min(stated)) & (xray.values <= max(stated))
+
+
 def _inward(values: np.ndarray, mask: np.ndarray) -> float:
     """Rank correlation, -1 to 1, of the values with their distance from the edge of the field."""
     from scipy import ndimage, stats
 
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask]
+    whole = ndimage.binary_fill_holes(np.pad(mask, 1))
+    depth = ndimage.distance_transform_edt(whole)[1:-1, 1:-1][mask]
     stride = max(1, len(depth) // 20000)
     return float(stats.spearmanr(depth[::stride], values[mask][::stride]).statistic)
 
