@@ -18,7 +18,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def main() -> None:
             _pairs(chosen, start, arguments.off)
     else:
         for start in arguments.start:
-            _recipe(chosen, start, arguments)
+            recipe(chosen, cases, start, arguments)
 
 
 def cases(folder: str, chosen: list[int]) -> Iterator[Case]:
@@ -183,10 +183,16 @@ def _wrong(off: float, pose: Tensor, center: Tensor) -> Tensor:
     return rigid([third, -third, third], [third, third, -third], there).matrix
 
 
-def _recipe(chosen: dict[str, list[int]], start: str, options: argparse.Namespace) -> None:
+def recipe(
+    chosen: dict[str, list[int]],
+    read: Callable[[str, list[int]], Iterator[Case]],
+    start: str,
+    options: argparse.Namespace,
+) -> None:
+    """Registers the X-rays that are read for each set with their numbers, and prints the table, see `main`."""
     rows = {}
     for folder, numbers in chosen.items():
-        for case in cases(folder, numbers):
+        for case in read(folder, numbers):
             begin, cpu = time.perf_counter(), time.process_time()
             found = register(case.ct, [case.xray], initial=Affine(case.starts[start]))
             seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu

@@ -1,28 +1,23 @@
-"""Where the last stage of a pose ends, on simulated X-rays of five anatomies: what its thresholds are chosen on.
+"""Poses of simulated X-rays (see `simulation`): where the last stage ends, and whether the search carries over.
 
-    python -m Testing.studies.simulated [--sets spine_ap ...] [--images 16]
+    python -m Testing.studies.simulated end [--sets spine_ap ...] [--first 0] [--images 16]
+    python -m Testing.studies.simulated recipe [--sets spine_ap ...] [--first 200] [--images 6] [--pictures FOLDER]
 
-The X-rays are none of the shared ones, which remain for the report: each set's CT is cut shorter at both ends, what is
-cut off belongs to the patient's body, which goes on by its mirror image; soft tissue moves by 6 to 14 mm and bone does
-not, there is other gas and fluid; beam hardening, scatter, blur, noise, saturation, instruments, collimators, a grey
-scale that nobody tells. Each X-ray is registered from two starts, 4 mm to either side of the truth along the ray and 1
-to 1.5 mm off in the other directions, so that the search has no part in it.
+`end`: each X-ray is registered from two starts, 4 mm to either side of the truth along the ray and 1 to 1.5 mm off in
+the other directions, so that the search has no part in it. `recipe`: from far away, as `diffreg pose` does it; the
+X-rays of numbers 100 to 199 were looked at when the search was chosen, those from 200 on are for the report.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
-from DiffRegLib.camera import Camera, read_geometry
-from DiffRegLib.files import read_image
-from DiffRegLib.image import Image
 from DiffRegLib.methods.projective import PoseOptions
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Crowd
@@ -33,47 +28,40 @@ from DiffRegLib.methods.projective.search import Candidate
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.methods.projective.views import views_of
 from DiffRegLib.ops.threads import one_thread
-from DiffRegLib.radiographs.attenuation import WATER, attenuation
-from DiffRegLib.radiographs.radiograph import prepare
-from DiffRegLib.radiographs.renderer import Renderer
-from DiffRegLib.radiographs.xray import XRay
-from DiffRegLib.transforms import rigid
-from Testing.studies.anatomies import OTHER, Case
-from Testing.studies.projective import DATA
-
-CUT = 0.14  # of the body's length, cut off the CT at either end
-BEYOND = 90.0  # mm of mirrored body beyond the set's own CT
-BONE, LEAST = 200.0, 3000.0  # HU, and mm^3 of connected bone that stays where it is
-FIRM = 12.0  # mm; within it of bone, tissue hardly moves
-KINDS = ("intensity", "log", "log-inverted")
+from DiffRegLib.radiographs.attenuation import attenuation
+from Testing.studies.anatomies import HALVES, OTHER, Case, recipe
+from Testing.studies.simulation import simulated
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["end", "recipe"])
     parser.add_argument("--sets", nargs="+", default=list(OTHER), choices=list(OTHER))
-    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--first", type=int, default=0, help="number of the first X-ray of each set")
+    parser.add_argument("--images", type=int, default=16, help="of each set")
+    parser.add_argument("--record", type=Path, help="a file of lines of JSON to add to")
+    parser.add_argument("--pictures", type=Path, help="a folder for a picture of each pose that is off by over 5 mm")
+    parser.set_defaults(half=list(HALVES))
     arguments = parser.parse_args()
+    chosen = {s: list(range(arguments.first, arguments.first + arguments.images)) for s in arguments.sets}
+    if arguments.what == "recipe":
+        recipe(chosen, _simulated, "far", arguments)
+    else:
+        _table(chosen)
+
+
+def _simulated(folder: str, chosen: list[int]) -> Iterator[Case]:
+    return (simulated(folder, number) for number in chosen)
+
+
+def _table(chosen: dict[str, list[int]]) -> None:
     print("| set | ends | < 1 | < 2 | < 5 | median | mean | along the ray, mean | within one deviation | within two |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     ends = {}
-    for folder in arguments.sets:
-        ends[folder] = [end for k in range(arguments.images) for end in _ends(simulated(folder, k), k)]
+    for folder, numbers in chosen.items():
+        ends[folder] = [end for k in numbers for end in _ends(simulated(folder, k), k)]
         print(_row(folder, ends[folder]), flush=True)
     print(_row("all", sum(ends.values(), [])))
-
-
-def simulated(folder: str, number: int) -> Case:
-    """One X-ray of a set's shortened CT, the same for the same number."""
-    rng = np.random.default_rng(1000 * list(OTHER).index(folder) + number + 17)
-    body, ct = _body(folder)
-    bone = _bone(body)
-    camera = _camera(folder, rng)
-    target = rigid(torch.from_numpy(rng.normal(0, 10, 3)), torch.from_numpy(rng.normal(0, 15, 3)), ct.center).matrix
-    integrals = Renderer(_changed(body, bone, rng), [camera]).images(target[None])[0][0].double().numpy()
-    name = f"{folder} {number}"
-    return Case(
-        name, ct, prepare(XRay(_exposed(integrals, rng), name), camera), {}, target, _points(body, bone, ct, rng)
-    )
 
 
 def _ends(case: Case, seed: int) -> list[tuple[float, float, float]]:
@@ -108,115 +96,6 @@ def _row(name: str, ends: list[tuple[float, float, float]]) -> str:
     within = " | ".join(f"{(abs(along) < k * stated).mean():.2f}" for k in (1, 2))
     shown = f"{np.median(error):.2f} | {error.mean():.2f} | {along.mean():+.2f}"
     return f"| {name} | {len(ends)} | {below} | {shown} | {within} |"
-
-
-def _body(folder: str) -> tuple[Image, Image]:
-    """The patient's body (HU), and the CT of a part of it."""
-    own = DATA / "drr_other" / folder / "ct.nii.gz"
-    whole = read_image(own if own.exists() else DATA / "drr_pelvis" / "ct128.nii.gz")
-    filled = ((whole.data[0] > -500).float().mean((1, 2)) > 0.02).nonzero().flatten()
-    first, last = int(filled[0]), int(filled[-1]) + 1
-    short, core = int((last - first) * CUT), whole.data[:, first:last]
-    more = min(int(BEYOND / float(whole.spacing[2])), core.shape[1] - 2)
-    long = torch.cat([core[:, 1 : more + 1].flip(1), core, core[:, -more - 1 : -1].flip(1)], 1).contiguous()
-    ct = whole.data[:, first + short : last - short].contiguous()
-    return _from(long, whole, first - more), _from(ct, whole, first + short)
-
-
-def _from(data: Tensor, whole: Image, first: int) -> Image:
-    """Slices of which the first has this number in the whole."""
-    affine = whole.affine.clone()
-    affine[:3, 3] = whole.to_world(torch.tensor([0.0, 0.0, float(first)], dtype=torch.float64))
-    return Image(data, affine)
-
-
-def _bone(body: Image) -> np.ndarray:
-    parts, _ = ndimage.label(body.data[0].numpy() > BONE)
-    voxels = np.bincount(parts.ravel())
-    voxels[0] = 0
-    return ndimage.binary_closing((voxels * float(body.spacing.prod()) > LEAST)[parts])
-
-
-def _points(body: Image, bone: np.ndarray, ct: Image, rng: np.random.Generator) -> Tensor:
-    """300 points (N,3) of bone in the CT."""
-    points = body.to_world(torch.from_numpy(np.argwhere(bone)[:, ::-1].copy()).double())
-    ends = ct.to_world(torch.tensor([[0.0] * 3, [n - 1.0 for n in ct.shape[::-1]]], dtype=torch.float64))
-    points = points[((points >= ends.amin(0)) & (points <= ends.amax(0))).all(1)]
-    return points[torch.from_numpy(rng.choice(len(points), 300))]
-
-
-def _camera(folder: str, rng: np.random.Generator) -> Camera:
-    root = DATA / "drr_other" / folder
-    files = sorted(root.glob("geometry_*.json")) or [DATA / "drr_pelvis" / "geometry.json"]
-    size = np.load(root / "xrays.npz")["image"].shape[1:]
-    return read_geometry(files[rng.integers(len(files))], [size])[0].camera
-
-
-def _changed(body: Image, bone: np.ndarray, rng: np.random.Generator) -> Image:
-    """Attenuation of the body with moved soft tissue, other gas and other fluid."""
-    mu, spacing = attenuation(body), [float(s) for s in body.spacing.flip(0)]
-    away = ndimage.distance_transform_edt(~bone, sampling=spacing)
-    shape, width = mu.shape, rng.uniform(25, 45)
-    motion = np.stack([_smooth(rng, shape, spacing, width) for _ in range(3)]) * (1 - np.exp(-((away / FIRM) ** 2)))
-    motion *= rng.uniform(6, 14) / np.percentile(np.linalg.norm(motion, axis=0), 99.9)
-    place = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
-    at = [2 * (p + m / s + 0.5) / n - 1 for p, m, s, n in zip(place, motion, spacing, shape)]
-    grid = torch.from_numpy(np.stack(at[::-1], -1)[None]).float()
-    data = F.grid_sample(mu.data[None], grid, padding_mode="border", align_corners=False)[0, 0]
-    soft = np.argwhere((abs(mu.data[0].numpy() - WATER) < 0.2 * WATER) & (away > 15))
-    for _ in range(rng.integers(2, 6)):
-        center, radii = soft[rng.integers(len(soft))], rng.uniform(8, 28, 3)
-        inside = sum(((p - c) * s / r) ** 2 for p, c, s, r in zip(place, center, spacing, radii))
-        share = np.clip((1 - np.sqrt(inside)) * 6, 0, 1) * np.clip((away - 4) / 6, 0, 1)
-        data += torch.from_numpy(share).float() * ((0.03 if rng.random() < 0.6 else 1.05) * WATER - data)
-    return Image(data[None], body.affine)
-
-
-def _smooth(rng: np.random.Generator, shape: tuple[int, ...], spacing: list[float], width: float) -> np.ndarray:
-    """Noise blurred to about `width` mm, made on a coarse grid."""
-    step = width / 2
-    coarse = [max(4, math.ceil(n * s / step)) + 4 for n, s in zip(shape, spacing)]
-    blurred = ndimage.gaussian_filter(rng.standard_normal(coarse), 2.0)
-    fine = [round(n * step / s) for n, s in zip(coarse, spacing)]
-    whole = F.interpolate(torch.from_numpy(blurred)[None, None], size=fine, mode="trilinear", align_corners=False)
-    return whole[0, 0, : shape[0], : shape[1], : shape[2]].numpy()
-
-
-def _exposed(integrals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A 12 bit X-ray of line integrals (rows, columns)."""
-    width, bare = max(integrals.shape), integrals
-    for _ in range(rng.integers(0, 3)):
-        integrals = integrals + rng.uniform(1, 4) * _bar(integrals.shape, rng)
-    through, body = (np.exp(-x / (1 + 0.03 * x)) for x in (integrals, bare))
-    body[bare < 0.3] = 0
-    seen = through + rng.uniform(0.05, 0.3) * ndimage.gaussian_filter(body, 0.12 * width)
-    seen, quanta = ndimage.gaussian_filter(seen, rng.uniform(0.5, 1.2)), rng.uniform(15000, 60000)
-    seen = np.minimum(rng.poisson(seen * quanta) / quanta, rng.uniform(0.5, 1.0))
-    kind, log = KINDS[rng.integers(3)], np.log(np.maximum(seen, 1 / quanta))
-    shown = {"intensity": seen, "log": -log, "log-inverted": log}[kind]
-    low, high = np.percentile(shown, [0.5, 99.5])
-    shown = np.round(4095 * np.clip((shown - low) / (high - low), 0, 1) ** rng.uniform(0.6, 1.7))
-    return (shown * _collimated(integrals.shape, rng)).astype(np.float32)
-
-
-def _bar(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    width, (row, column) = max(shape), np.mgrid[: shape[0], : shape[1]]
-    turn, (down, across) = rng.uniform(0, math.pi), rng.uniform(0.2, 0.8, 2) * shape
-    along = (column - across) * math.cos(turn) + (row - down) * math.sin(turn)
-    beside = (row - down) * math.cos(turn) - (column - across) * math.sin(turn)
-    return (abs(along) < rng.uniform(0.1, 0.5) * width) & (abs(beside) < rng.uniform(0.005, 0.02) * width)
-
-
-def _collimated(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """1 in the part of the image that is exposed: all of it, a disk or a rectangle."""
-    if rng.random() >= 0.6:
-        return np.ones(shape)
-    row, column = np.mgrid[: shape[0], : shape[1]]
-    (down, across), radius = (rng.uniform(-0.1, 0.1, 2) + 0.5) * shape, rng.uniform(0.32, 0.48) * max(shape)
-    if rng.random() < 0.5:
-        return (column - across) ** 2 + (row - down) ** 2 < radius**2
-    wide, high = radius * rng.uniform(0.7, 1.0, 2)
-    return (abs(column - across) < wide) & (abs(row - down) < high)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ class Watch:
         message = f"Refining at {level} pixels."
         self._tell(message, pose=numbers(pose), stage=stage, level=level, iteration=iteration, loss=cost)
 
+    def join(self, aside: Aside) -> None:
+        """Notes what work beside this one has done."""
+        for step in aside.steps:
+            self.note(*step)
+
     def report(self, fraction: float, message: str, pose: Tensor | None = None) -> None:
         """Progress never runs backward; whatever the callback raises ends the work. pose: (4,4), the best so far."""
         self._done = max(self._done, min(fraction, 1.0))
@@ -54,6 +59,19 @@ class Watch:
     def _tell(self, message: str, **details: Any) -> None:
         if self._progress is not None:
             self._progress(self._done, message, **details)
+
+
+class Aside(Watch):
+    """The watch of work that runs beside other work: its steps are told when it is joined, not in between."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(watch._limit, lambda fraction, message, **_: watch.report(fraction, message))
+        self._begin = watch._begin
+        self.steps: list[tuple[int, int, float, float, Tensor]] = []
+
+    def note(self, level: int, iteration: int, cost: float, rate: float, pose: Tensor) -> None:
+        self.steps.append((level, iteration, cost, rate, pose))
+        self.report(0.0, f"Refining at {level} pixels.")
 
 
 def numbers(pose: Tensor) -> tuple[float, ...]:

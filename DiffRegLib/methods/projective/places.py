@@ -38,6 +38,7 @@ AROUND = (7.0, 7.0, 4.0, 4.0, 4.0, 12.0)  # mm; standard deviations of these, tu
 MOST = 5  # rounds
 SHIFTED = 2  # of the random poses of a round one is drawn, as each is tried at all shifts
 PIECE = 25  # poses rendered together
+PIECES = 4  # into which poses that are refined are cut, whatever the number of threads
 APART = 6.0  # mm; poses that are closer are one
 
 
@@ -73,17 +74,17 @@ def find_places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
         yield Places(found, first)
 
 
-def climbed(scene: Scene, crowd: Crowd, poses: Tensor, count: int, steps: int) -> list[Candidate]:
+def climbed(scene: Scene, crowd: Crowd, poses: Tensor, count: int, steps: int, pieces: int = PIECES) -> list[Candidate]:
     """The best `count` of poses (B,4,4), refined, each with the polarity that its correlations or the options say."""
     agreement = _agreement(crowd, poses)
     signs = polarities(scene, agreement)
     scores = agreement.of(signs).tolist()
     order = [Candidate(pose, score, tuple(sign)) for pose, score, sign in zip(poses, scores, signs.tolist())]
-    return refined(crowd, best_apart(order, scene.center, limit=count), steps)
+    return refined(crowd, best_apart(order, scene.center, limit=count), steps, pieces)
 
 
-def refined(crowd: Crowd, candidates: list[Candidate], steps: int) -> list[Candidate]:
-    """The same after `steps` of refinement at the level of a crowd."""
+def refined(crowd: Crowd, candidates: list[Candidate], steps: int, pieces: int = PIECES) -> list[Candidate]:
+    """The same after `steps` of refinement at the level of a crowd, in `pieces` that run side by side."""
     poses = torch.stack([c.pose for c in candidates])
     signs = poses.new_tensor([c.polarity for c in candidates]).to(torch.float32)
 
@@ -91,7 +92,7 @@ def refined(crowd: Crowd, candidates: list[Candidate], steps: int) -> list[Candi
         reached = crowd.refined(*part, steps)
         return reached, crowd.agreement(reached).of(part[1])
 
-    size = max(1, min(PIECE, -(-len(poses) // 4)))
+    size = max(1, min(PIECE, -(-len(poses) // pieces)))
     parts = side_by_side(work, list(zip(poses.split(size), signs.split(size))))
     reached, scores = (torch.cat(values) for values in zip(*parts))
     return [Candidate(pose, float(score), c.polarity) for pose, score, c in zip(reached, scores, candidates)]

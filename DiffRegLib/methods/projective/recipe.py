@@ -14,7 +14,7 @@ from itertools import product
 
 from torch import Tensor
 
-from DiffRegLib.methods.projective.clock import Watch
+from DiffRegLib.methods.projective.clock import Aside, Watch
 from DiffRegLib.methods.projective.crowd import Crowd
 from DiffRegLib.methods.projective.ending import (
     NARROW,
@@ -30,7 +30,7 @@ from DiffRegLib.methods.projective.places import WIDE as COARSE
 from DiffRegLib.methods.projective.places import refined as climb
 from DiffRegLib.methods.projective.rivals import standing
 from DiffRegLib.methods.projective.scene import Scene
-from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, refined, search
+from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
 from DiffRegLib.ops.threads import side_by_side
 
@@ -39,6 +39,7 @@ RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale
 BELIEVED = 0.05  # evidence at the finest level below which another round is worth its time: on the even images of
 # other anatomy right ends have 0.053 and more, wrong ones up to 0.045, which the level before cannot tell apart
 FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
+ALIKE = 2.0  # mm; candidates that are closer have the same end: from 8 mm apart ends differ by less than 0.2 mm
 SIGNS = (1.0, -1.0)  # polarities that a view may have
 FEW = 3  # views up to which each may have a polarity of its own
 WIDE = 8.0  # pixels; neighborhoods in the search
@@ -104,20 +105,40 @@ def _different(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None = N
     judge = Judge(scene)
     tried: list[Candidate] = []
     ends: list[tuple[float, Estimate]] = []
-    for number, places in enumerate(_places(scene, start if led is None else led, start, watch)):
-        fresh = [c for c in _finalists(scene, places) if all(c.pose is not other.pose for other in tried)]
+    for group in _places(scene, start, watch, led):
+        listed = [c for places in group for c in _finalists(scene, places)]
+        fresh = _unlike(scene, tried, listed)
         tried += fresh
-        for end in side_by_side(lambda c: finished(scene, c, "local-ncc", watch), fresh):
+        for end in _ended(scene, fresh, watch):
             ends.append((judge(end.best.pose, end.best.polarity), end))
-        believed = max(evidence for evidence, _ in ends) > BELIEVED and (number > 0 or led is not None)
-        if watch.expired or believed:
+        if watch.expired or max(evidence for evidence, _ in ends) > BELIEVED:
             break
     best = with_relation(max(ends, key=lambda pair: pair[0])[1], "local-ncc", watch)
     explained, sign = Judge(best.scene), best.best.polarity
     if explained(start, sign) > explained(best.best.pose, sign):  # a result never explains less than its start
         best = judged(best.scene, start, sign, "local-ncc")
     watch.report(0.95, "Comparing the pose with its rivals.", best.best.pose)
-    return replace(best, standing=standing(best.scene, best.best, start, places))
+    return replace(best, standing=standing(best.scene, best.best, start, group[-1]))
+
+
+def _unlike(scene: Scene, tried: list[Candidate], listed: list[Candidate]) -> list[Candidate]:
+    """Those listed of which no end is to be expected that others, tried or listed before, do not have."""
+    fresh: list[Candidate] = []
+    for c in listed:
+        others = [other for other in tried + fresh if other.polarity == c.polarity]
+        if all(distance(c.pose, other.pose, scene.center) > ALIKE for other in others):
+            fresh.append(c)
+    return fresh
+
+
+def _ended(scene: Scene, candidates: list[Candidate], watch: Watch) -> list[Estimate]:
+    """Candidates at the finest level, side by side; what they tell follows one another in the trace."""
+    asides = [Aside(watch) for _ in candidates]
+    pairs = list(zip(candidates, asides))
+    found = side_by_side(lambda pair: finished(scene, pair[0], "local-ncc", pair[1]), pairs)
+    for aside in asides:
+        watch.join(aside)
+    return found
 
 
 def _finalists(scene: Scene, places: Places) -> list[Candidate]:
@@ -127,11 +148,19 @@ def _finalists(scene: Scene, places: Places) -> list[Candidate]:
     return close[: FINALISTS if scene.options.search else 1]
 
 
-def _places(scene: Scene, first: Tensor, start: Tensor, watch: Watch) -> Iterator[Places]:
-    """What lies uphill of a first pose (4,4), then where the search about the start has been, round by round."""
-    yield _uphill(scene, first, watch)
+def _places(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None) -> Iterator[list[Places]]:
+    """What lies uphill of the start and where the first round of the search has been, then the other rounds.
+
+    What lies uphill of a pose to which a network has led is ended before any search.
+    """
+    uphill = [_uphill(scene, start if led is None else led, watch)]
+    rounds = ([places] for places in find_places(scene, start, watch))
+    if led is not None or not scene.options.search or watch.expired:
+        yield uphill
+    else:
+        yield uphill + next(rounds)
     if scene.options.search:
-        yield from find_places(scene, start, watch)
+        yield from rounds
 
 
 def _uphill(scene: Scene, start: Tensor, watch: Watch) -> Places:

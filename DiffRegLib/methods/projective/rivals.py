@@ -13,7 +13,7 @@ from torch import Tensor
 
 from DiffRegLib.methods.projective.crowd import Crowd
 from DiffRegLib.methods.projective.ending import Judge
-from DiffRegLib.methods.projective.places import FINE, MORE, STEPS, WIDE, Places, climbed, refined
+from DiffRegLib.methods.projective.places import BRIEF, FINE, MORE, STEPS, WIDE, Places, climbed, refined
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, distance
@@ -21,7 +21,7 @@ from DiffRegLib.methods.projective.shifts import Seen, Shifts
 from DiffRegLib.ops.threads import side_by_side
 
 ELSEWHERE = 50.0  # mm; a pose that is further from the result is another answer, a nearer one may be the same hill
-TRIED, CLIMBED = 40, 8  # poses of the first round from which each other orientation is tried, and that are refined
+TRIED, CLIMBED = 40, 8  # poses of the first round from which each other orientation is tried, and that climb on
 MARGIN = 120.0  # mm on the detector
 ORIENTATIONS = {
     "mirrored left to right": (0, True),
@@ -46,35 +46,56 @@ def standing(scene: Scene, best: Candidate, start: Tensor, places: Places) -> St
     others = [(c, distance(c.pose, best.pose, scene.center)) for c in places.found]
     elsewhere = max(((c.score, mm) for c, mm in others if mm > ELSEWHERE), default=(0.0, 0.0))
     opposite = max((c.score for c, _ in others if c.polarity != best.polarity), default=0.0)
-    oriented, words = max(_oriented(scene, best, places), default=(0.0, ""))
+    oriented, words = _oriented(scene, best, places)
     correlation = float((agreement.correlation[0] * signs[0]).mean())
     known = float(agreement.known[0].mean())
     return Standing(evidence, correlation, known, at_start, *elsewhere, opposite, oriented, words)
 
 
-def _oriented(scene: Scene, best: Candidate, places: Places) -> list[tuple[float, str]]:
-    """The best evidence for each other orientation of all X-rays, with its words."""
+def _oriented(scene: Scene, best: Candidate, places: Places) -> tuple[float, str]:
+    """The best evidence for another orientation of all X-rays, with its words.
+
+    All orientations climb a little from the poses of the first round, and the highest of them all go on.
+    """
     poses = torch.cat([best.pose[None], places.drawn[:TRIED]])
     seen = Shifts(scene.level(scene.search_level, True), 0, MARGIN).looked_at(poses)
-    fits = {name: way for name, way in ORIENTATIONS.items() if way[0] % 2 == 0 or _square(scene)}
-    return side_by_side(lambda name: (_tried(scene, fits[name], poses, seen), name), fits)
+    others = [_Other(scene, name) for name, way in ORIENTATIONS.items() if way[0] % 2 == 0 or _square(scene)]
+    begun = side_by_side(lambda other: other.begun(poses, seen), others)
+    listed = sorted(((c.score, n) for n, found in enumerate(begun) for c in found), reverse=True)[:CLIMBED]
+    going_on = [
+        (other, found[:count])
+        for n, (other, found) in enumerate(zip(others, begun))
+        if (count := sum(n == at for _, at in listed))
+    ]
+    return max(side_by_side(lambda pair: (pair[0].ended(pair[1]), pair[0].name), going_on))
 
 
 def _square(scene: Scene) -> bool:
     return all(view.image.shape[0] == view.image.shape[1] for view in scene.views)
 
 
-def _tried(scene: Scene, way: tuple[int, bool], poses: Tensor, seen: Seen) -> float:
-    """The evidence of the best pose for X-rays in another orientation, refined from poses (B,4,4)."""
-    shown = [replace(v, image=_turned(v.image, *way), mask=_turned(v.mask, *way)) for v in scene.views]
-    other = scene.seeing(tuple(shown))
-    coarse, fine = (
-        Crowd(other.level(width, True), scene.center, sigma, scene.options.outlier)
-        for width, sigma in ((scene.search_level, WIDE), (scene.levels[0], FINE))
-    )
-    placed = Shifts(other.level(scene.search_level, True), 0, MARGIN).placed(poses, seen)
-    candidates = climbed(other, coarse, torch.cat([poses[:1], placed]), CLIMBED, STEPS)
-    return refined(fine, [max(candidates, key=lambda c: c.score)], MORE)[0].score
+class _Other:
+    """A scene with its X-rays in another orientation."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        way = ORIENTATIONS[name]
+        shown = [replace(v, image=_turned(v.image, *way), mask=_turned(v.mask, *way)) for v in scene.views]
+        self.scene, self.name = scene.seeing(tuple(shown)), name
+        self._coarse, self._fine = (
+            Crowd(self.scene.level(width, True), scene.center, sigma, scene.options.outlier)
+            for width, sigma in ((scene.search_level, WIDE), (scene.levels[0], FINE))
+        )
+
+    def begun(self, poses: Tensor, seen: Seen) -> list[Candidate]:
+        """The highest after a few steps from poses (B,4,4), best first."""
+        placed = Shifts(self.scene.level(self.scene.search_level, True), 0, MARGIN).placed(poses, seen)
+        found = climbed(self.scene, self._coarse, torch.cat([poses[:1], placed]), CLIMBED, BRIEF, pieces=1)
+        return sorted(found, key=lambda c: -c.score)
+
+    def ended(self, candidates: list[Candidate]) -> float:
+        """The evidence of the best of them at the second level."""
+        best = max(refined(self._coarse, candidates, STEPS, pieces=1), key=lambda c: c.score)
+        return refined(self._fine, [best], MORE)[0].score
 
 
 def _turned(image: Tensor, quarters: int, mirrored: bool) -> Tensor:
