@@ -27,6 +27,8 @@ from .modules import qSlicerCoreModule, qSlicerModuleManager, qSlicerScriptedLoa
 from .mouse import Mouse  # noqa: E402
 from .window import qSlicerMainWindow  # noqa: E402
 
+PASSES = 1000  # of the event loop, a millisecond or more each, in which the views draw what they were asked to
+
 
 class Host:
     """One per process, as there is one slicer.app; `reset` gives the next test a fresh scene.
@@ -110,13 +112,18 @@ class Host:
     # Event loop
 
     def process(self, milliseconds=0):
-        """Run the event loop until it has nothing to do, and at least that long."""
-        end = time.perf_counter() + milliseconds / 1000
-        while True:
+        """Run the event loop at least that long, and until the views have drawn what they were asked to.
+
+        A view that asks for a frame in each frame is not waited for in the end.
+        """
+        end, late = time.perf_counter() + milliseconds / 1000, 0
+        while late < PASSES:
             self.application.processEvents()
             self.application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
             if time.perf_counter() >= end:
-                return
+                late += 1
+                if not any(view.waits for view in self.app.layoutManager().views()):
+                    return
             time.sleep(0.001)
 
     def wait_until(self, condition, seconds=10.0, what="the condition"):

@@ -53,6 +53,11 @@ class RenderView(Manners, QtWidgets.QWidget):
         if not self._timer.isActive():
             self._timer.start()
 
+    @property
+    def waits(self):
+        """Whether a frame that was asked for will come by itself."""
+        return self._timer.isActive() and not RenderView.paused and not self._pauses
+
     def pauseRender(self):
         """Draw nothing until `resumeRender` is called as often; returns how often that is."""
         self._pauses += 1

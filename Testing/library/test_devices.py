@@ -136,10 +136,14 @@ def poses() -> Learner:
 
 
 def divided() -> Learner:
+    """Without what is drawn where the training is: noise, and what drops out."""
     scan = halved(prepare(body_ct(), training.BOX))
     labels = (scan.data > 0).long()
     example = Example(scan.data, divide(scan, training.FEW), labels)
-    return SupervoxelLearner([example], 8, training.BOX, training.TrainingOptions(3, 2, block=6, warp=5.0))
+    options = training.TrainingOptions(iterations=3, batch=2, block=6, warp=5.0, noise=0.0)
+    learner = SupervoxelLearner([example], 8, training.BOX, options)
+    learner.network.pyramid.project[-1].p = 0.0
+    return learner
 
 
 def fields() -> Learner:

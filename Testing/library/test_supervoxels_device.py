@@ -59,7 +59,7 @@ def test_a_training_on_a_gpu_teaches_validates_and_is_read_anywhere(example, tmp
 
 @gpu
 def test_a_training_resumed_on_a_gpu_sees_the_same_samples(example, tmp_path):
-    """With steps so short that the weights stay: the losses are those of the samples, which differ from each other."""
+    """With steps so short that the weights stay: the losses are those of the samples, not of the first."""
     chosen = dataclasses.replace(RUN, device="cuda", checkpoint=1)
     options = dataclasses.replace(SHORT, learning_rate=1e-6)
     folders = [tmp_path / name for name in ("straight", "halfway")]
@@ -76,7 +76,7 @@ def test_a_training_resumed_on_a_gpu_sees_the_same_samples(example, tmp_path):
     train(SupervoxelLearner([example], 8, BOX, options), chosen, folders[1], {}, resume=True)
     straight, halfway = (column(folder, "loss") for folder in folders)
     assert halfway == pytest.approx(straight, rel=1e-3)
-    assert min(abs(a - b) for n, a in enumerate(straight) for b in straight[:n]) > 2e-3 * straight[0]
+    assert straight[2:] != pytest.approx(straight[:-2], rel=5e-3)
 
 
 @gpu
