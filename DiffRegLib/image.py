@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import permutations
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -64,6 +65,23 @@ class Image(Lattice):
 
     def to(self, device: torch.device | str) -> Image:
         return Image(self.data.to(device), self.affine)
+
+    def along(self, directions: Float[Tensor, "3 3"]) -> Image:
+        """The same image, its voxel axes exchanged and reversed so that i, j, k run nearly along three columns in RAS.
+
+        Exact: no voxel is resampled, and each stays where it is in the patient.
+        """
+        cosines = (self.affine[:3, :3] / self.spacing).T @ (directions / directions.norm(dim=0)).to(self.affine)
+        order = max(permutations(range(3)), key=lambda own: float(cosines[own, range(3)].abs().sum()))
+        backward = [n for n, own in enumerate(order) if cosines[own, n] < 0]
+        if order == (0, 1, 2) and not backward:
+            return self
+        data = self.data.permute(0, *(3 - order[n] for n in (2, 1, 0))).flip([3 - n for n in backward])
+        affine = self.affine[:, [*order, 3]]
+        for n in backward:
+            affine[:3, 3] += affine[:3, n] * (data.shape[3 - n] - 1)
+            affine[:3, n] *= -1
+        return Image(data.contiguous(), affine)
 
     def sample(
         self,

@@ -87,8 +87,9 @@ def align(
     pairs = None if landmarks is None else Landmarks(*(p.to(fixed.data) for p in landmarks), options.landmark_weight)
     parts = levels(finest_voxel(fixed.geometry, options), options)
     finest = min(level.spacing for level in parts)
-    sides = Side.of(fixed, masks[0], finest), Side.of(moving, masks[1], finest)
     found = _started(fixed, start, parts[-1].control)
+    moving = moving.along(found.placement.matrix[:3, :3] @ fixed.affine[:3, :3])  # self-similarity has directions
+    sides = Side.of(fixed, masks[0], finest), Side.of(moving, masks[1], finest)
     feature = None if options.similarity == "auto" else options.similarity
     for number, level in enumerate(parts):
         if level.part == "details":

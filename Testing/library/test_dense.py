@@ -95,6 +95,28 @@ def test_slices_of_another_thickness_and_direction_are_one_space():
     assert error(result.transform, slices, wave, 0.5).mean() < 0.8
 
 
+@pytest.mark.parametrize(
+    "directions",
+    [
+        [[-1, 0, 0], [0, -1, 0], [0, 0, 1]],
+        [[0, 0, 1], [-1, 0, 0], [0, 1, 0]],
+        [[0, -1, 0], [1, 0, 0], [0, 0, -1]],
+    ],
+)
+def test_in_which_order_and_direction_a_file_lists_its_voxels_does_not_matter(directions):
+    """As LPS lists them where the other is RAS, sagittal slices, and mirrored ones: the same voxels in their places."""
+    grid, columns = geometry(32), torch.tensor(directions, dtype=torch.float64)
+    moving = pattern(grid)
+    fixed = carried(moving, wave)
+    other = moving.along(columns)
+    assert other is not moving and other.sample(grid.grid(), "nearest").equal(moving.data)
+    expected = register(fixed, moving, QUICK).transform
+    for pair in ((fixed, other), (fixed.along(columns), moving)):
+        found = register(*pair, QUICK).transform
+        points = grid.grid().reshape(-1, 3)
+        assert (found(points) - expected(points)).norm(dim=1).max() < 0.1
+
+
 def test_an_affine_is_found_before_the_deformation():
     moving = pattern(geometry())
     turn = rigid(torch.tensor([6.0, -4.0, 5.0]), torch.tensor([4.0, -3.0, 2.0]), CENTER)

@@ -1,5 +1,7 @@
 """Images keep their place in the patient: geometry, sampling, files."""
 
+import itertools
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -48,6 +50,28 @@ def test_nearest_returns_labels_exactly():
     index = torch.rand(300, 3, dtype=torch.float64) * (geometry.size - 1)
     i, j, k = index.round().long().unbind(-1)
     assert torch.equal(labels.sample(geometry.to_world(index), mode="nearest")[0], labels.data[0, k, j, i])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("backward", list(itertools.product((False, True), repeat=3)))
+def test_axes_are_exchanged_without_moving_a_voxel(order, backward):
+    generator = torch.Generator().manual_seed(0)
+    image = Image(torch.randn(2, 4, 5, 6, generator=generator), oblique_geometry().affine)
+    signs = torch.tensor([-1.0 if back else 1.0 for back in backward], dtype=torch.float64)
+    wanted = image.affine[:3, list(order)] * signs / torch.tensor([1.0, 2.0, 0.5])  # of any length
+    turned = image.along(wanted)
+    cosines = turned.affine[:3, :3] / turned.spacing
+    torch.testing.assert_close(cosines, wanted / wanted.norm(dim=0))
+    points = image.grid()
+    torch.testing.assert_close(turned.sample(points, "nearest"), image.data)
+    assert turned.along(image.affine[:3, :3]).data.equal(image.data)
+
+
+def test_axes_that_run_along_already_or_nearly_so_stay():
+    image = Image(torch.zeros(1, 4, 5, 6), oblique_geometry().affine)
+    a = torch.tensor(0.6, dtype=torch.float64)
+    tilt = torch.tensor([[1, 0, 0], [0, a.cos(), -a.sin()], [0, a.sin(), a.cos()]], dtype=torch.float64)
+    assert image.along(image.affine[:3, :3]) is image and image.along(tilt @ image.affine[:3, :3]) is image
 
 
 def test_resampling_equals_simpleitk():
