@@ -67,11 +67,11 @@ def _open(path: str, entry: Input, labels: bool | None) -> Opened | ByPath:
 
 
 def matched(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs as a method takes them: landmarks in the order of their pairs, segments of one name with one number.
+    """The inputs as a method takes them: CTs without padding, landmarks in pairs, segments of one name with one number.
 
     Raises RegistrationError for landmarks and segmentations that cannot be matched, and for sides in unequal units.
     """
-    found = dict(inputs)
+    found = {role: _unpadded(thing) for role, thing in inputs.items()}
     first, second = (inputs.get(f"{side}_landmarks") for side in SIDES)
     if first is not None and second is not None:
         from DiffRegLib.points.listed import PointList, paired
@@ -87,6 +87,15 @@ def matched(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
             found |= zip(SIDES, renumbered(*both))
     return found
+
+
+def _unpadded(thing: Any) -> Any:
+    """A CT without the numbers that fill it up, which are no edge of anything; all else as it is."""
+    if not getattr(thing, "hounsfield", False):
+        return thing
+    from DiffRegLib.radiographs.attenuation import unpadded
+
+    return thing.at(unpadded(thing.content))
 
 
 def _check_units(fixed: Opened, moving: Opened) -> None:

@@ -18,7 +18,11 @@ RAMP = 50.0  # HU on either side of a bone threshold, within which a voxel fades
 LOW, HIGH = -50.0, 100.0  # HU; every CT has something below the one (fat, air) and above the other (bone, contrast)
 SHIFT, TISSUE, MOST_SHIFTED = 1024.0, 150.0, 0.1  # of HU + 1024; around it lie soft tissue and fat, in HU only bone
 PADDED = 0.95  # share of the voxels below LOW that are the padding's number
+PADDING = (
+    -1500.0
+)  # HU; noise of air stays above it (-1238 in a low-dose chest), what fills an image up is -2000 or less
 LOWEST, HIGHEST = -40000.0, 100000.0  # HU; padding and metal stay within
+WRAPPED = 63000.0  # what a number around -1000 or less becomes in 16 bits without a sign
 
 
 def attenuation(ct: Image, water: float = WATER) -> Image:
@@ -53,29 +57,43 @@ def keep_only(
     return Image(AIR + share * (ct.data.clamp(min=AIR) - AIR), ct.affine)
 
 
+def unpadded(ct: Image) -> Image:
+    """The CT (HU) with air where its values are no measurements but fill the image up, around a round field of view."""
+    padding = ct.data < PADDING
+    return Image(ct.data.masked_fill(padding, AIR), ct.affine) if bool(padding.any()) else ct
+
+
 def check_hounsfield(ct: Image, name: str) -> None:
     """Raises RegistrationError where an image is no CT in Hounsfield units, and says what it looks like instead."""
+    fault = _fault(ct)
+    if fault:
+        raise RegistrationError(f"{name} {fault}", path=name)
+
+
+def _fault(ct: Image) -> str:
+    """What makes an image no CT in Hounsfield units and what to do about it, or ""."""
     if ct.channels != 1:
-        raise RegistrationError(f"{name} has {ct.channels} values a voxel: give a CT with one, in HU.")
+        return f"has {ct.channels} values a voxel: give a CT with one, in HU."
     if not bool(ct.data.isfinite().all()):
         broken = int((~ct.data.isfinite()).sum())
-        raise RegistrationError(f"{name} has {broken} voxels that are NaN or infinite: replace them by numbers.")
+        return f"has {broken} voxels that are NaN or infinite: replace them by numbers."
     low, high = float(ct.data.min()), float(ct.data.max())
     if LOWEST <= low <= LOW and HIGH <= high <= HIGHEST:
-        _check_unshifted(ct, name)
-        return
-    shown = f"{name} is not a CT in Hounsfield units, its values run from {low:g} to {high:g}"
+        return _shifted(ct)
+    shown = f"is not a CT in Hounsfield units, its values run from {low:g} to {high:g}"
     if low == high:
-        raise RegistrationError(f"{shown}: it is constant, give another image.")
+        return f"{shown}: it is constant, give another image."
     if low >= 0 and high <= 1.5:
-        raise RegistrationError(f"{shown} and look like attenuation or a normalized image: convert them to HU.")
+        return f"{shown} and look like attenuation or a normalized image: convert them to HU."
+    if low >= -1 and high >= WRAPPED:
+        return f"{shown}, as if its negative numbers had been stored without a sign: convert it again."
     if low >= -1 and high >= 1000:
-        raise RegistrationError(f"{shown} and look shifted: subtract 1024 (or apply the DICOM rescale intercept).")
-    raise RegistrationError(f"{shown}: give a CT with air near -1000 and bone above 200.")
+        return f"{shown} and look shifted: subtract 1024 (or apply the DICOM rescale intercept)."
+    return f"{shown}: give a CT with air near -1000 and bone above 200."
 
 
-def _check_unshifted(ct: Image, name: str) -> None:
-    """Raises where the values are HU + 1024 and padding hides it: below -50 there is one number, and tissue near 1024.
+def _shifted(ct: Image) -> str:
+    """What is wrong where the values are HU + 1024 and padding hides it: below -50 one number, tissue near 1024.
 
     A CT in HU has air and fat below -50, in many numbers.
     """
@@ -84,11 +102,11 @@ def _check_unshifted(ct: Image, name: str) -> None:
     padded = float((low == low.min()).float().mean()) > PADDED if len(low) else True
     tissue = float(((rest - SHIFT).abs() < TISSUE).float().mean()) if len(rest) else 0.0
     if padded and tissue > MOST_SHIFTED:
-        raise RegistrationError(
-            f"{name} is not a CT in Hounsfield units, its tissue lies near {SHIFT:g} and what is below is padding, so "
-            "it looks shifted: subtract 1024 (or apply the DICOM rescale intercept).",
-            path=name,
+        return (
+            f"is not a CT in Hounsfield units, its tissue lies near {SHIFT:g} and what is below is padding, so it "
+            "looks shifted: subtract 1024 (or apply the DICOM rescale intercept)."
         )
+    return ""
 
 
 def body_points(ct: Image, most: int = 4000) -> Tensor:

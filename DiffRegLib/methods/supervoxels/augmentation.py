@@ -10,7 +10,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from DiffRegLib.methods.supervoxels.network import STRIDE
 from DiffRegLib.methods.supervoxels.options import TrainingOptions
-from DiffRegLib.methods.supervoxels.preparation import AIR
+from DiffRegLib.radiographs.attenuation import AIR
 
 SQUARINGS = 5
 TISSUES = range(-150, 451, 50)  # HU, from below fat to bone: what takes up contrast, each tissue as much as it does

@@ -18,10 +18,11 @@ from DiffRegLib.methods.supervoxels.layers import divide
 from DiffRegLib.methods.supervoxels.matching import Codes, Pairs, compressed, key_points, match
 from DiffRegLib.methods.supervoxels.model import Model, predict
 from DiffRegLib.methods.supervoxels.options import PreparationOptions, SegmentationOptions, SupervoxelOptions
-from DiffRegLib.methods.supervoxels.preparation import AIR, Boxed, body, boxed, halved, prepare
+from DiffRegLib.methods.supervoxels.preparation import Boxed, body, boxed, halved, prepare
 from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict, validate
-from DiffRegLib.transforms import Transform
+from DiffRegLib.radiographs.attenuation import AIR
+from DiffRegLib.transforms import Affine, Transform
 
 Align = Callable[[Boxed, Boxed], Transform]
 """From two scans in boxes to a transform from the first box to the second, RAS mm."""
@@ -78,7 +79,8 @@ def register(
     points, displacements, trace = _displaced(*sides, options, landmarks, initial, meter)
     meter.step("Fitting a thin plate.", 15)
     grid = sides[0].scan.geometry
-    found = densified(points, displacements, grid)
+    away = displacements.mean(0)  # of a scan in another frame: an inverse on one grid with it would reach over both
+    found = Affine.translation(away) @ densified(points, displacements - away, grid)
     meter.step("Inverting the transform.", 15)
     backward = found.inverse(grid)
     transform: Transform = found if initial is None else initial @ found
@@ -161,8 +163,8 @@ def _both(
     fixed, moving = (boxed(scan, options, name) for scan, name in zip(scans, names))
     if initial is None:
         return fixed, moving
-    there = scans[1].resample(prepare(scans[0], options, names[0]), initial, outside=AIR)
-    return fixed, Boxed(halved(there), scans[1], initial)
+    there = moving.image.resample(prepare(scans[0], options, names[0]), initial, outside=AIR)
+    return fixed, Boxed(halved(there), moving.image, initial)
 
 
 def _displaced(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,11 +13,12 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
 from DiffRegLib.methods.supervoxels.options import PreparationOptions
+from DiffRegLib.radiographs.attenuation import AIR, check_hounsfield, unpadded
 from DiffRegLib.transforms import Transform
 
-AIR = -1000.0  # HU, what lies outside of a scan
 BODY = -300.0  # HU, between fat and air
 SMALLEST = 100.0  # ml; a body is larger
+LARGEST = 3000.0  # mm; a body is smaller
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class Boxed:
 
 def boxed(ct: Image, options: PreparationOptions, name: str = "the scan") -> Boxed:
     """A scan (1, D, H, W) in HU in its box, see `prepare`."""
-    return Boxed(halved(prepare(ct, options, name)), ct)
+    return Boxed(halved(prepare(ct, options, name)), unpadded(ct))
 
 
 def prepare(ct: Image, options: PreparationOptions = PreparationOptions(), name: str = "the scan") -> Image:  # noqa: B008
@@ -51,12 +53,16 @@ def prepare(ct: Image, options: PreparationOptions = PreparationOptions(), name:
     The affine of the result says where the box lies in the patient, so that what is found in it maps back; scans of
     finer voxels are averaged. Raises RegistrationError that names the scan for one that is no CT or shows no body.
     """
-    _check(ct, name)
-    spacing = options.spacing
+    _check_size(ct, name)
+    check_hounsfield(ct, name)
+    ct, spacing = unpadded(ct), options.spacing
     whole = _resampled(ct, Geometry.around(ct.corners(), spacing))
     weight = soft_tissue(whole.data[0])
     if float(weight.sum()) * spacing**3 / 1000 < SMALLEST:
-        raise RegistrationError(f"{name} shows no soft tissue in Hounsfield units: give a CT of a body.", path=name)
+        raise RegistrationError(
+            f"{name} shows less than {SMALLEST:g} ml of soft tissue in Hounsfield units: give a CT of a body.",
+            path=name,
+        )
     grid = whole.grid()
     center = (grid * weight[..., None]).sum((0, 1, 2)) / weight.sum()
     size = torch.tensor(options.box, dtype=torch.float64)
@@ -96,13 +102,14 @@ def halved(scan: Image) -> Image:
     return Image(torch.nn.functional.avg_pool3d(scan.data[None], 2)[0], affine)
 
 
-def _check(ct: Image, name: str) -> None:
-    if ct.channels != 1:
-        raise RegistrationError(f"{name} has {ct.channels} values a voxel: give a CT with one.", path=name)
-    low, high = float(ct.data.min()), float(ct.data.max())
-    if low > BODY or high < 100 or low < -5000:
+def _check_size(ct: Image, name: str) -> None:
+    """Raises RegistrationError for a scan that is too small or too large to be one of a body."""
+    sides = (ct.size * ct.spacing).tolist()
+    if math.prod(sides) / 1000 < SMALLEST or max(sides) > LARGEST:
+        shown = " x ".join(f"{side:.4g}" for side in sides)
         raise RegistrationError(
-            f"{name} has values from {low:g} to {high:g}, so it is no CT in Hounsfield units: rescale it.", path=name
+            f"{name} is {shown} mm large, which no scan of a body is: correct its spacing, or give a CT of a body.",
+            path=name,
         )
 
 
