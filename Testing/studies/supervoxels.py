@@ -17,7 +17,7 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.supervoxels import METHOD
 from DiffRegLib.methods.supervoxels.model import read_model
-from DiffRegLib.methods.supervoxels.pipeline import by_network, by_reference, register
+from DiffRegLib.methods.supervoxels.pipeline import by_network, by_reference, once_more, register
 from DiffRegLib.methods.supervoxels.reference import align
 from Testing.studies import dense, peers
 from Testing.studies.pairs import BETWEEN_PATIENTS, FILES, HEAD, Pair, load, worth
@@ -49,25 +49,28 @@ def others(pair: Pair) -> Iterator[str]:
         yield f"{method} | {worth(pair, transform)} | {time.process_time() - begun:.0f}"
 
 
-def rows(pair: Pair, model: str | None) -> Iterator[str]:
+def rows(pair: Pair, path: str | None) -> Iterator[str]:
     """By a network or the reference registration: alone, and finished on the images."""
     initial = pair.start if pair.name == BETWEEN_PATIENTS else None
     options = METHOD.presets["between-patients" if pair.name == BETWEEN_PATIENTS else "within-a-patient"]["supervoxels"]
-    begun, by = time.process_time(), "network" if model else "reference"
-    if model:
-        try:
-            sides = by_network(pair.images, read_model(model), initial, pair.paths)
-        except RegistrationError as refusal:
-            yield f"supervoxels by {by} | {refusal} | | | | | "
-            return
-    else:
-        sides = by_reference(pair.images, None, align, initial)
+    begun, by = time.process_time(), "network" if path else "reference"
+    model = read_model(path) if path else None
+    try:
+        sides = (
+            by_network(pair.images, model, initial, pair.paths)
+            if model is not None
+            else by_reference(pair.images, None, align, initial)
+        )
+    except RegistrationError as refusal:
+        yield f"supervoxels by {by} | {refusal} | | | | | "
+        return
     found = register(*pair.images, options, initial=initial, sides=sides)
-    spent = time.process_time() - begun
-    yield f"supervoxels by {by} | {worth(pair, found.transform)} | {spent:.0f}"
-    begun = time.process_time()
+    for number in range(1, options.passes if model else 1):
+        yield f"supervoxels by {by}, pass {number} | {worth(pair, found.transform)} | {time.process_time() - begun:.0f}"
+        found = once_more(found, pair.images, sides[0], model, options, pair.paths)
+    yield f"supervoxels by {by} | {worth(pair, found.transform)} | {time.process_time() - begun:.0f}"
     last = finished(found, pair.images)
-    spent += time.process_time() - begun
+    spent = time.process_time() - begun
     yield f"the same by {by}, finished on the images | {worth(pair, last.transform)} | {spent:.0f}"
 
 

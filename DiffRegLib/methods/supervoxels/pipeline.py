@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from DiffRegLib.methods.supervoxels.options import PreparationOptions, Segmentat
 from DiffRegLib.methods.supervoxels.preparation import Boxed, body, boxed, halved, prepare
 from DiffRegLib.ops.device import choose_device, device_name, peak_memory_mb
 from DiffRegLib.options import to_dict, validate
-from DiffRegLib.radiographs.attenuation import AIR
+from DiffRegLib.radiographs.attenuation import AIR, unpadded
 from DiffRegLib.transforms import Affine, Transform
 
 Align = Callable[[Boxed, Boxed], Transform]
@@ -110,13 +111,47 @@ def by_network(
     device: as in the options; the network goes there.
     """
     model.network.to(choose_device(device))
-    found = []
-    for one, name in zip(_both(scans, initial, model.preparation, names), names):
-        inside = body(one.scan, name)
-        prediction = predict(model.network, one.continued(), inside)
-        model.check(prediction.confidence, name)
-        found.append(Side(one.scan, inside, prediction.layers, model.network.classes, prediction.confidence))
-    return found[0], found[1]
+    fixed, moving = _both(scans, initial, model.preparation, names)
+    return _predicted(fixed, model, names[0]), _predicted(moving, model, names[1])
+
+
+def once_more(
+    found: Registration,
+    scans: tuple[Image, Image],
+    fixed: Side,
+    model: Model,
+    options: SupervoxelOptions,
+    names: tuple[str, str],
+    progress: Progress | None = None,
+    landmarks: tuple[Tensor, Tensor] | None = None,
+) -> Registration:
+    """A registration by a network, improved: the network sees the moving scan as the registration has left it.
+
+    A network errs by where it sees something; the more alike two scans lie, the more alike it errs in both.
+    fixed: with the supervoxels that the network found in it. The trace and the seconds go on.
+    """
+    begun = time.perf_counter()
+    there = _there(scans[0], unpadded(scans[1]), found.transform, model.preparation, names[0])
+    moving = _predicted(there, model, names[1])
+    last = register(*scans, options, found.transform, progress, landmarks, (fixed, moving))
+    levels = 1 + found.trace[-1].level
+    rows = (dataclasses.replace(row, level=row.level + levels) for row in last.trace)
+    seconds = round(found.provenance.seconds + time.perf_counter() - begun, 3)
+    return dataclasses.replace(
+        last,
+        trace=(*found.trace, *rows),
+        provenance=dataclasses.replace(last.provenance, seconds=seconds),
+        inverse_residual_mm=max(found.inverse_residual_mm, last.inverse_residual_mm),
+        metrics=found.metrics,
+    )
+
+
+def _predicted(one: Boxed, model: Model, name: str) -> Side:
+    """A scan with the supervoxels that a network finds in it; raises RegistrationError where it is unlike its own."""
+    inside = body(one.scan, name)
+    prediction = predict(model.network, one.continued(), inside)
+    model.check(prediction.confidence, name)
+    return Side(one.scan, inside, prediction.layers, model.network.classes, prediction.confidence)
 
 
 def by_reference(
@@ -161,10 +196,13 @@ def _both(
 ) -> tuple[Boxed, Boxed]:
     """Both scans on grids of supervoxels; with an initial transform, the moving one as it lies in the fixed box."""
     fixed, moving = (boxed(scan, options, name) for scan, name in zip(scans, names))
-    if initial is None:
-        return fixed, moving
-    there = moving.image.resample(prepare(scans[0], options, names[0]), initial, outside=AIR)
-    return fixed, Boxed(halved(there), moving.image, initial)
+    return fixed, moving if initial is None else _there(scans[0], moving.image, initial, options, names[0])
+
+
+def _there(fixed: Image, moving: Image, transform: Transform, options: PreparationOptions, name: str) -> Boxed:
+    """The moving scan, without padding, where a transform leaves it, in the box of the fixed one of that name."""
+    there = moving.resample(prepare(fixed, options, name), transform, outside=AIR)
+    return Boxed(halved(there), moving, transform)
 
 
 def _displaced(

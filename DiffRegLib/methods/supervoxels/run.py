@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from DiffRegLib.files import write_image
 from DiffRegLib.methods.finish import finished
 from DiffRegLib.methods.registration import Part, Progress, Registration
-from DiffRegLib.methods.supervoxels.model import read_model
-from DiffRegLib.methods.supervoxels.pipeline import Side, by_network, by_reference, register
+from DiffRegLib.methods.supervoxels.model import Model, read_model
+from DiffRegLib.methods.supervoxels.pipeline import by_network, by_reference, once_more, register
 from DiffRegLib.methods.supervoxels.preparation import boxed
 from DiffRegLib.methods.supervoxels.reference import align
-
-if TYPE_CHECKING:
-    from DiffRegLib.transforms import Transform
 
 SIDES = ("fixed", "moving")
 LAYERS = "supervoxels_{}.nii.gz"
@@ -27,39 +24,41 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
     given, chosen = [inputs.get(f"{side}_landmarks") for side in SIDES], options["supervoxels"]
     landmarks = tuple(points.points() for points in given) if all(given) else None
     initial = inputs["initial"].content if "initial" in inputs else None
-    sides = _sides(inputs, options, initial, progress)
-    registration = register(
-        *(inputs[side].content for side in SIDES),
-        chosen,
-        initial=initial,
-        progress=Part(progress, FOUND, MATCHED),
-        landmarks=landmarks,
-        sides=sides,
-    )
+    scans, names = tuple(inputs[side].content for side in SIDES), tuple(inputs[side].path for side in SIDES)
+    model = _model(inputs, options)
+    if model is not None:
+        progress(0.05, "Predicting the supervoxels of both scans.")
+        sides = by_network(scans, model, initial, names, chosen.device)
+    else:
+        progress(0.05, "Dividing the reference into supervoxels and carrying them to the scans.")
+        reference = inputs["reference"].content if "reference" in inputs else None
+        divided = options["preparation"], options["segmentation"]
+        sides = by_reference(scans, reference, align, initial, *divided, chosen.seed, names)
     for name, side in zip(SIDES, sides):
         write_image(side.map, folder / LAYERS.format(name), "uint8")
+    passes = chosen.passes if model is not None else 1
+    found = register(*scans, chosen, initial, _pass(progress, 0, passes), landmarks, sides)
+    for number in range(1, passes):
+        part = _pass(progress, number, passes)
+        found = once_more(found, scans, sides[0], model, chosen, names, part, landmarks)
     if not chosen.finish:
-        return registration
-    scans = inputs["fixed"].content, inputs["moving"].content
-    part = Part(progress, MATCHED, 1.0)
-    return finished(registration, scans, chosen.device, part, landmarks, chosen.landmark_weight)
+        return found
+    return finished(found, scans, chosen.device, Part(progress, MATCHED, 1.0), landmarks, chosen.landmark_weight)
 
 
-def _sides(
-    inputs: Mapping[str, Any], options: Mapping[str, Any], initial: Transform | None, progress: Progress
-) -> tuple[Side, Side]:
-    """The supervoxels of both scans, by the network where there is one."""
-    scans, names = tuple(inputs[side].content for side in SIDES), tuple(inputs[side].path for side in SIDES)
-    reference = inputs.get("reference")
-    if "model" in inputs:
-        model = read_model(inputs["model"].path)
-        model.check_layers(options["segmentation"])
-        if reference is not None:
-            known = boxed(reference.content, model.preparation, reference.path).continued()
-            model.check_reference(known, reference.path)
-        progress(0.05, "Predicting the supervoxels of both scans.")
-        return by_network(scans, model, initial, names, options["supervoxels"].device)
-    progress(0.05, "Dividing the reference into supervoxels and carrying them to the scans.")
-    source = reference.content if reference is not None else None
-    chosen = options["preparation"], options["segmentation"]
-    return by_reference(scans, source, align, initial, *chosen, options["supervoxels"].seed, names)
+def _pass(progress: Progress, number: int, passes: int) -> Progress:
+    """The stretch of the progress that a pass takes."""
+    length = (MATCHED - FOUND) / passes
+    return Part(progress, FOUND + number * length, FOUND + (number + 1) * length)
+
+
+def _model(inputs: Mapping[str, Any], options: Mapping[str, Any]) -> Model | None:
+    """The network, where there is one; raises RegistrationError for one of another reference or count of layers."""
+    if "model" not in inputs:
+        return None
+    model, reference = read_model(inputs["model"].path), inputs.get("reference")
+    model.check_layers(options["segmentation"])
+    if reference is not None:
+        known = boxed(reference.content, model.preparation, reference.path).continued()
+        model.check_reference(known, reference.path)
+    return model
