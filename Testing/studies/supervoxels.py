@@ -65,12 +65,15 @@ def rows(pair: Pair, path: str | None) -> Iterator[str]:
         yield f"supervoxels by {by} | {refusal} | | | | | "
         return
     found = register(*pair.images, options, initial=initial, sides=sides)
-    for number in range(1, options.passes if model else 1):
-        yield f"supervoxels by {by}, pass {number} | {worth(pair, found.transform)} | {time.process_time() - begun:.0f}"
-        found = once_more(found, pair.images, sides[0], model, options, pair.paths)
-    yield f"supervoxels by {by} | {worth(pair, found.transform)} | {time.process_time() - begun:.0f}"
-    last = finished(found, pair.images)
     spent = time.process_time() - begun
+    yield f"supervoxels by {by} | {worth(pair, found.transform)} | {spent:.0f}"
+    if model is not None:
+        begun = time.process_time()
+        again = once_more(found, pair.images, sides[0], model, options, pair.paths)
+        yield f"looked at twice | {worth(pair, again.transform)} | {spent + time.process_time() - begun:.0f}"
+    begun = time.process_time()
+    last = finished(found, pair.images)
+    spent += time.process_time() - begun
     yield f"the same by {by}, finished on the images | {worth(pair, last.transform)} | {spent:.0f}"
 
 

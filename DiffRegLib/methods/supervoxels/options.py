@@ -42,7 +42,12 @@ class SupervoxelOptions:
     stiffness: float = option(
         0.003, "weight of the differences between neighboring displacements", low=1e-4, high=1e3, advanced=False
     )
-    passes: int = option(2, "times that a network looks, each at the moving scan as it was left", low=1, high=10)
+    passes: int = option(
+        0,
+        "times that a network looks, each at the moving scan as it was left; 0: twice, once where the images finish",
+        low=0,
+        high=10,
+    )
     iterations: int = option(100, "steps of Adam", low=1, high=10000)
     learning_rate: float = option(0.05, "step of Adam, in half extents of the box", low=1e-5, high=1.0)
     neighbors: int = option(8, "neighbors of a key point whose displacements are compared", low=1, high=64)

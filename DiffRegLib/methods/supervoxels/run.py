@@ -16,6 +16,9 @@ from DiffRegLib.methods.supervoxels.reference import align
 
 SIDES = ("fixed", "moving")
 LAYERS = "supervoxels_{}.nii.gz"
+PASSES = (
+    2  # chosen on motions made of the scan that a network knows (`Testing/studies`); the third gained nothing there
+)
 FOUND, MATCHED = 0.4, 0.7  # of the progress, where the supervoxels of both scans are known, and where they match
 
 
@@ -36,9 +39,9 @@ def run(inputs: Mapping[str, Any], options: Mapping[str, Any], folder: Path, pro
         sides = by_reference(scans, reference, align, initial, *divided, chosen.seed, names)
     for name, side in zip(SIDES, sides):
         write_image(side.map, folder / LAYERS.format(name), "uint8")
-    passes = chosen.passes if model is not None else 1
+    passes = 1 if model is None else chosen.passes or (1 if chosen.finish else PASSES)
     found = register(*scans, chosen, initial, _pass(progress, 0, passes), landmarks, sides)
-    for number in range(1, passes):
+    for number in range(1, passes) if model is not None else ():
         part = _pass(progress, number, passes)
         found = once_more(found, scans, sides[0], model, chosen, names, part, landmarks)
     if not chosen.finish:
