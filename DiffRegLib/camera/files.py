@@ -28,14 +28,13 @@ from torch import Tensor
 from DiffRegLib.camera.carm import turned
 from DiffRegLib.camera.matrices import from_projection_matrix
 from DiffRegLib.camera.pinhole import Camera
+from DiffRegLib.camera.views import ANGLES, CARM, CT, MATRIX, read_views
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import RIGID, rigid_error
 
-CARM = ("source_carm_minus_iso", "detector_centre_carm_minus_iso", "u_column_direction", "v_row_direction")
-CT = ("source_ct", "detector_centre_ct", "u_ct", "v_ct")
-MATRIX = "projection_matrix"
 SMALLEST_CUT = 1.5  # pixels by which a resized image may be off the shape of the whole one
 AGREEMENT = 1e-3  # relative for distances; mm and radians for poses
+UNEQUAL = 0.02  # relative, for pixels and the width of the field: both are rounded
 
 
 @dataclass(frozen=True)
@@ -57,24 +56,7 @@ def read_geometry(path: str | Path, sizes: Sequence[tuple[int, int]]) -> list[Pl
 
     Raises RegistrationError that names the file and what is missing or contradicts itself.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RegistrationError(f"{path} does not exist: check the name of the geometry.") from None
-    except (OSError, ValueError):
-        raise RegistrationError(f"{path} is not readable as JSON: give a geometry file.") from None
-    if not isinstance(content, dict):
-        raise RegistrationError(f"{path} is no geometry: give a JSON object with the place of source and detector.")
-    shared = {key: value for key, value in content.items() if key != "views"}
-    listed = content.get("views", [{}])
-    if not isinstance(listed, list) or not all(isinstance(view, dict) for view in listed):
-        raise RegistrationError(f"{path} has no list of objects as views: give one JSON object a view.")
-    views = [{**shared, **view} for view in listed]
-    if len(views) != len(sizes):
-        raise RegistrationError(
-            f"{path} describes {len(views)} view{'s' * (len(views) != 1)} for {len(sizes)} X-ray"
-            f"{'s' * (len(sizes) != 1)}: give one geometry a view."
-        )
+    views = read_views(path, len(sizes))
     return [_placement(view, size, str(path)) for view, size in zip(views, sizes)]
 
 
@@ -115,9 +97,7 @@ def _placement(view: dict[str, Any], size: tuple[int, int], name: str) -> Placem
     if resting is None:
         return Placement(seen if pose is None else seen.moved(pose), pose, isocenter)
     between = resting.pose @ torch.linalg.inv(seen.pose)
-    if pose is not None and not torch.allclose(
-        between, pose, atol=max(1.0, float(pose[:3, 3].abs().max())) * AGREEMENT
-    ):
+    if pose is not None and not _same(between, pose):
         raise RegistrationError(f"{name} contradicts itself: {CT[0]} and the pose M do not fit, remove one of them.")
     return Placement(resting, between, isocenter)
 
@@ -127,8 +107,8 @@ def _resting(view: dict[str, Any], isocenter: Tensor | None, size: tuple[int, in
         raise RegistrationError(f"{name} lacks isocentre_ct_mm: give the isocenter in the CT's world, RAS mm.")
     source, middle, right, down = (_vector(view, key, name) for key in CARM)
     camera = _camera([isocenter + source, isocenter + middle, right, down], view, size, name)
-    if "positioner_angles_deg" in view:
-        primary, secondary = _numbers(view, "positioner_angles_deg", 2, name).tolist()
+    if ANGLES in view:
+        primary, secondary = _numbers(view, ANGLES, 2, name).tolist()
         camera = turned(camera, isocenter, (primary, secondary))
     return camera
 
@@ -136,8 +116,9 @@ def _resting(view: dict[str, Any], isocenter: Tensor | None, size: tuple[int, in
 def _camera(parts: list[Tensor], view: dict[str, Any], size: tuple[int, int], name: str) -> Camera:
     """parts: source, middle of the image, directions of columns and rows, (3,) each."""
     source, middle, right, down = parts
+    pitch = _pitch(view, size, name)
     try:
-        camera = Camera.from_detector(source, middle, right, down, _pitch(view, size, name), size)
+        camera = Camera.from_detector(source, middle, right, down, pitch, size)
     except RegistrationError as error:
         raise RegistrationError(f"{name}: {error}") from None
     stated = _numbers(view, "source_detector_mm", 1, name)[0].item() if "source_detector_mm" in view else None
@@ -191,6 +172,19 @@ def _pitch(view: dict[str, Any], size: tuple[int, int], name: str) -> tuple[floa
         )
     pair = _numbers({"pixel_mm": pixel if isinstance(pixel, list) else [pixel, pixel]}, "pixel_mm", 2, name)
     column, row = pair.tolist()
+    if not min(column, row) > 0:
+        raise RegistrationError(
+            f"{name} has pixels of {column:g} x {row:g} mm: give positive ones, {CARM[2]} and {CARM[3]} say where "
+            "columns and rows run.",
+            path=name,
+        )
+    field = _numbers(view, "field_mm", 1, name)[0].item() if "field_mm" in view else column * size[1]
+    if abs(field / size[1] - column) > UNEQUAL * column:
+        raise RegistrationError(
+            f"{name} contradicts itself: pixel_mm is {column:g}, but field_mm makes {field / size[1]:g} of {size[1]} "
+            "columns; correct one of them.",
+            path=name,
+        )
     return column, row
 
 
@@ -207,10 +201,9 @@ def _binned(view: dict[str, Any], pixel: dict[str, Any], size: tuple[int, int], 
 
 
 def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor | None:
-    if "M" in view:
-        return _rigid(_numbers(view, "M", 16, name).reshape(4, 4), name)
+    matrix = _rigid(_numbers(view, "M", 16, name).reshape(4, 4), name) if "M" in view else None
     if "params" not in view:
-        return None
+        return matrix
     params = _numbers(view, "params", 6, name)
     if isocenter is None:
         raise RegistrationError(f"{name} lacks isocentre_ct_mm, about which params turn: give it in RAS mm.")
@@ -219,7 +212,14 @@ def _pose(view: dict[str, Any], isocenter: Tensor | None, name: str) -> Tensor |
     pose = torch.eye(4, dtype=torch.float64)
     pose[:3, :3] = roma.euler_to_rotmat("xyz", params[:3], degrees=True)  # Rz Ry Rx, as `transforms.rigid`
     pose[:3, 3] = isocenter + params[3:] - pose[:3, :3] @ isocenter
-    return pose
+    if matrix is not None and not _same(pose, matrix):
+        raise RegistrationError(f"{name} contradicts itself: the pose M and params do not fit, remove one.", path=name)
+    return pose if matrix is None else matrix
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    """Whether two poses (4,4) are one."""
+    return torch.allclose(first, second, atol=max(1.0, float(second[:3, 3].abs().max())) * AGREEMENT)
 
 
 def _rigid(matrix: Tensor, name: str) -> Tensor:

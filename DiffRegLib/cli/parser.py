@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ class Parser(argparse.ArgumentParser):
         width = min(shutil.get_terminal_size().columns, 110)
         formatter = lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=width)  # noqa: E731
         super().__init__(**{"formatter_class": formatter, "allow_abbrev": False, **kwargs})
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # with an exponent too, as Python does from 3.14 on
 
     def error(self, message: str) -> NoReturn:
         raise RegistrationError(f"{message}: see {self.prog} --help.")

@@ -173,6 +173,13 @@ def test_a_second_view_may_be_given_by_its_angles(tmp_path):
         (without(views=3), ["no list of objects as views"]),
         (without(views=[3]), ["no list of objects as views"]),
         (without(params=[1, 2, 3]), ["params", "6"]),
+        (without(params=[0, 0, 0, 5, 6, 7], M=torch.eye(4).tolist()), ["contradicts itself", "params"]),
+        (without("field_mm", pixel_mm=-4.0), ["-4 x -4 mm", "u_column_direction"]),
+        (without("field_mm", pixel_mm=[4.0, 0.0]), ["4 x 0 mm"]),
+        (without(pixel_mm=2.0, field_mm=256.0), ["contradicts itself", "field_mm makes 4"]),
+        (without(isocenter_ct_mm=[9, 9, 9]), ["isocenter_ct_mm", "write isocentre_ct_mm"]),
+        (without("source_carm_minus_iso", source_ct=[0, 0, 0], positioner_angles_deg=[90, 0]), ["which they turn"]),
+        (without(projection_matrix=[0] * 12, source_ct=[0, 0, 0]), ["places the source twice"]),
         ([1, 2], ["JSON object"]),
     ],
 )
@@ -184,11 +191,19 @@ def test_files_that_are_no_geometry_are_refused_by_name(tmp_path, content, words
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_may_have_the_mark_that_windows_writes(tmp_path, encoding):
+    (tmp_path / "marked.json").write_text(json.dumps(FORM), encoding=encoding)
+    plain = read_geometry(written(tmp_path / "plain.json", FORM), [(64, 64)])[0]
+    assert same(read_geometry(tmp_path / "marked.json", [(64, 64)])[0].camera, plain.camera)
+
+
 def test_missing_and_broken_files_are_refused_by_name(tmp_path):
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
-    for name in ("broken.json", "missing.json"):
+    (tmp_path / "twice.json").write_text(json.dumps(FORM)[:-1] + ', "pixel_mm": 1.0}', encoding="utf-8")
+    for name in ("broken.json", "missing.json", "twice.json states pixel_mm twice"):
         with pytest.raises(RegistrationError, match=name):
-            read_geometry(tmp_path / name, [(64, 64)])
+            read_geometry(tmp_path / name.split()[0], [(64, 64)])
 
 
 def test_dicom_tags_make_the_c_arm():

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from DiffRegLib.camera import c_arm, read_geometry, write_geometry
-from DiffRegLib.cli import main
+from DiffRegLib.cli import _parser, main
+from DiffRegLib.cli.pose import start_of
 from DiffRegLib.files import read_image, read_transform, write_image
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.image import Image
@@ -92,6 +93,12 @@ def geometry_without(scene, path, *keys, **changes):
     content = {k: v for k, v in {**content, **changes}.items() if k not in keys}
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
+
+
+def test_a_start_may_begin_with_any_negative_number():
+    for first, number in (("-5", -5.0), ("-1e-3", -1e-3), ("-.5", -0.5), ("-2.5E1", -25.0)):
+        given = _parser(["pose"]).parse_args(["pose", "ct", "x", "-o", "out", "--start", first, *"00000"])
+        assert start_of(given.start) == [number, 0, 0, 0, 0, 0]
 
 
 QUICK = ("--levels", "32", "64", "--starts", "60", "--rounds", "2", "--search-level", "16")
