@@ -12,17 +12,17 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from DiffRegLib.image import Image
+from DiffRegLib.ops.axes import box, filter_axes, linear
 from DiffRegLib.radiographs.attenuation import WATER
-from DiffRegLib.radiographs.resolution import pooled
 
 BODY = 0.25 * WATER  # 1/mm; above it a voxel is body, lungs included in part
 CUT = 0.5  # of the largest section parallel to a face; where less of the face is body, the body ends close beyond it
 DENSEST = 1.5 * WATER  # 1/mm; bone, but no implant, goes on beyond a face
 SMOOTH = 30.0  # mm; width of the mean at a face: nothing is left of repeated ribs, of the body its outline
+NODE = 5.0  # mm between the means that are computed; between them they are interpolated
 COARSE = 10.0  # mm; voxels of what lies beyond, of which only the amount matters
 FAR, FAINT = 4.0, 0.1  # times the reach, to which it is followed, and times the attenuation with which it is
 REACH = 50.0  # mm beyond a face; further out a ray that matters has left the body, or is hardly known
@@ -60,14 +60,12 @@ def continued(volume: Image, reach: float = REACH) -> Continuation:
     """Continues attenuation (1,D,H,W) a mm by `reach` mm beyond the faces that cut the body."""
     inner = without_padding(volume)
     cut = cut_faces(inner.data[0] > BODY)
-    smooth = _smooth(Image(inner.data.clamp(max=DENSEST), inner.affine))
-    sides = _voxels(inner, cut, reach)
-    whole = _widened(smooth, sides)
+    mean, sides, far = _Mean(inner), _voxels(inner, cut, reach), _voxels(inner, cut, FAR * reach)
+    whole = mean.around(sides, [1, 1, 1])
     whole.data[0][_inside(inner, sides)] = inner.data[0]
-    sides = _voxels(inner, cut, FAR * reach)
-    beyond = _widened(smooth, sides)
-    beyond.data[0] *= _fading(inner, sides, reach).to(beyond.data)
-    beyond = pooled(beyond, COARSE)
+    blocks = [max(1, int(COARSE / mm + 1e-6)) for mm in _spacing(inner)]
+    beyond = mean.around(far, blocks)
+    beyond.data[0] *= _fading(inner, far, blocks, reach).to(beyond.data)
     return Continuation(whole, beyond, cut)
 
 
@@ -102,41 +100,52 @@ def cut_faces(body: Tensor) -> Cut:
     return tuple(cut)
 
 
-def _smooth(image: Image) -> Image:
-    """The mean over cubes of `SMOOTH` mm; at a face, over the part of the cube that the image has."""
-    spacing, data = image.affine[:3, :3].norm(dim=0).flip(0).tolist(), image.data[None]
-    for axis, mm in enumerate(spacing):  # one axis after the other: a cube of 30 voxels would cost 300 times as much
-        most = (data.shape[2 + axis] - 1) // 2  # of a CT of few voxels: its whole width
-        reach = [min(int(SMOOTH / 2 / mm), most) * (axis == other) for other in range(3)]
-        data = F.avg_pool3d(data, [2 * n + 1 for n in reach], 1, reach, count_include_pad=False)
-    return Image(data[0], image.affine)
+class _Mean:
+    """The mean over cubes of `SMOOTH` mm, at nodes `NODE` mm apart; at a face over what the image has of the cube."""
+
+    def __init__(self, image: Image) -> None:
+        self._image, data, ways = image, image.data.clamp(max=DENSEST), []
+        for n, mm in zip(image.shape, _spacing(image)):
+            nodes = min(n, math.ceil((n - 1) * mm / NODE) + 1)
+            at = torch.linspace(0, n - 1, nodes).to(data)
+            ways.append(linear(at, n) @ box(n, int(SMOOTH / 2 / mm), data))
+        self._nodes = filter_axes(data, ways)
+
+    def around(self, sides: list[list[int]], blocks: list[int]) -> Image:
+        """At the middle of blocks of voxels of the image and `sides` before and after it, along k, j and i."""
+        ways, firsts, affine = [], [], self._image.affine.clone()
+        for (before, after), n, size, nodes in zip(sides, self._image.shape, blocks, self._nodes.shape[1:]):
+            count = math.ceil((before + n + after) / size)
+            at = (torch.arange(count) + 0.5) * size - 0.5 - before
+            ways.append(linear(at.to(self._nodes) * (nodes - 1) / max(n - 1, 1), nodes))
+            firsts.append(float(at[0]))
+        affine[:3, 3] = self._image.to_world(torch.tensor(firsts[::-1], dtype=torch.float64))
+        affine[:3, :3] *= torch.tensor(blocks[::-1]).to(affine)
+        return Image(filter_axes(self._nodes, ways), affine)
+
+
+def _spacing(image: Image) -> list[float]:
+    """Along k, j and i, mm."""
+    return image.affine[:3, :3].norm(dim=0).flip(0).tolist()
 
 
 def _voxels(image: Image, cut: Cut, reach: float) -> list[list[int]]:
     """How many voxels to add before and after, along k, j and i, where the body goes on."""
-    spacing = image.affine[:3, :3].norm(dim=0).flip(0).tolist()
-    return [[math.ceil(reach / mm) * end for end in ends] for ends, mm in zip(cut, spacing)]
+    return [[math.ceil(reach / mm) * end for end in ends] for ends, mm in zip(cut, _spacing(image))]
 
 
 def _inside(image: Image, sides: list[list[int]]) -> tuple[slice, ...]:
     return tuple(slice(before, before + count) for (before, _), count in zip(sides, image.shape))
 
 
-def _fading(image: Image, sides: list[list[int]], reach: float) -> Tensor:
-    """(D,H,W): 0 in the image, 1 as far beyond it as the volume is continued, further out faint."""
-    spacing = image.affine[:3, :3].norm(dim=0).flip(0).tolist()
-    ways = []
-    for (before, after), count, mm in zip(sides, image.shape, spacing):
-        place = torch.arange(-before, count + after)
-        ways.append(mm * torch.maximum(-place, place - count + 1).clamp(min=0))
-    away = torch.stack(torch.meshgrid(*ways, indexing="ij")).amax(0)
-    return torch.where(away > reach, FAINT, (away > 0).float())
-
-
-def _widened(image: Image, sides: list[list[int]]) -> Image:
-    """Adds voxels that repeat the outermost ones; sides: how many before and after, along k, j and i."""
-    data = F.pad(image.data[None], [n for ends in reversed(sides) for n in ends], mode="replicate")[0]
-    first = torch.tensor([-float(before) for before, _ in reversed(sides)], dtype=torch.float64)
-    affine = image.affine.clone()
-    affine[:3, 3] = image.to_world(first)
-    return Image(data, affine)
+def _fading(image: Image, sides: list[list[int]], blocks: list[int], reach: float) -> Tensor:
+    """(D,H,W), means of blocks: 0 in the image, 1 as far beyond it as the volume is continued, further out faint."""
+    near, inside = [], []
+    for (before, after), n, size, mm in zip(sides, image.shape, blocks, _spacing(image)):
+        count = math.ceil((before + n + after) / size) * size
+        place = torch.arange(-before, count - before)
+        away = mm * torch.maximum(-place, place - n + 1).clamp(min=0)
+        near.append((away <= reach).float().view(-1, size).mean(1))
+        inside.append((away == 0).float().view(-1, size).mean(1))
+    closer, within = (torch.einsum("k,j,i->kji", *ways) for ways in (near, inside))
+    return closer - within + FAINT * (1 - closer)

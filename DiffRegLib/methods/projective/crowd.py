@@ -17,6 +17,7 @@ from torch import Tensor
 from DiffRegLib.methods.projective.level import Level
 from DiffRegLib.methods.projective.match import FLOOR, equalized
 from DiffRegLib.methods.projective.motion import RADIUS
+from DiffRegLib.methods.projective.prior import Prior
 
 DAMPING, MOST_DAMPING = 1e-2, 1e3
 LONGEST = 25.0  # mm; a step is cut to this length
@@ -24,10 +25,14 @@ LONGEST = 25.0  # mm; a step is cut to this length
 
 @dataclass(frozen=True)
 class Agreement:
-    """Correlation r and the part n of the field that is known, both (B,V) for poses and views."""
+    """Correlation r and the part n of the field that is known, both (B,V) for poses and views.
+
+    unlikely: (B,), by which the evidence is lowered, see `prior`.
+    """
 
     correlation: Tensor
     known: Tensor
+    unlikely: Tensor
 
     @property
     def evidence(self) -> Tensor:
@@ -36,18 +41,18 @@ class Agreement:
 
     def of(self, signs: Tensor) -> Tensor:
         """(B,): evidence for polarities (B,V) or (V,); 0 where a correlation has another sign."""
-        return evidence(self.correlation * signs.to(self.correlation), self.known).sum(-1)
+        return evidence(self.correlation * signs.to(self.correlation), self.known).sum(-1) - self.unlikely
 
 
 class Crowd:
     """Compares and refines poses (B,4,4) at one level.
 
     sigma: standard deviation of a neighborhood in pixels; outlier: difference from which a pixel counts less, in local
-    standard deviations; center: (3,) of the volume, about which poses turn.
+    standard deviations; center: (3,) of the volume, about which poses turn; prior: where poses are to be expected.
     """
 
-    def __init__(self, level: Level, center: Tensor, sigma: float, outlier: float) -> None:
-        self.level, self.center = level, center
+    def __init__(self, level: Level, center: Tensor, sigma: float, outlier: float, prior: Prior | None = None) -> None:
+        self.level, self.center, self.prior = level, center, prior
         self.axes = level.views[0].camera.pose.double()[:3, :3].to(center.device)
         self._sides = [_Side(view.image, view.mask, sigma, outlier) for view in level.views]
 
@@ -55,7 +60,9 @@ class Crowd:
         images = self.level.renderer.images(poses)
         known = self.level.known(poses, images)
         pairs = [side.agreement(image, part) for side, image, part in zip(self._sides, images, known)]
-        return Agreement(*(torch.stack(values, -1) for values in zip(*pairs)))
+        correlation, part = (torch.stack(values, -1) for values in zip(*pairs))
+        unlikely = poses.new_zeros(len(poses)) if self.prior is None else self.prior.unlikely(poses)
+        return Agreement(correlation, part, unlikely.to(correlation))
 
     def refined(self, poses: Tensor, signs: Tensor, steps: int, tolerance: float = 0.05) -> Tensor:
         """Levenberg-Marquardt from poses (B,4,4) under polarities (B,V); each keeps its best."""
@@ -99,6 +106,8 @@ class Crowd:
             side.normal(image, slopes, part, sign)
             for side, (image, slopes), part, sign in zip(self._sides, rendered, known, signs.T)
         ]
+        if self.prior is not None:
+            parts.append(self.prior.normal(poses))
         return tuple(sum(values) for values in zip(*parts))
 
 

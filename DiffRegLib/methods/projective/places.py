@@ -19,6 +19,7 @@ from torch.quasirandom import SobolEngine
 from DiffRegLib.methods.projective.clock import Watch
 from DiffRegLib.methods.projective.crowd import Agreement, Crowd
 from DiffRegLib.methods.projective.motion import RADIUS, moved
+from DiffRegLib.methods.projective.prior import Prior
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, best_apart
 from DiffRegLib.methods.projective.shifts import Shifts
@@ -54,14 +55,14 @@ def find_places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
     """Candidates at the second level, after each round all of them; the start is one of the first."""
     options, center = scene.options, scene.center
     sobol = SobolEngine(6, scramble=True, seed=options.seed)
-    coarse = Crowd(scene.level(scene.search_level, True), center, WIDE, options.outlier)
-    fine = Crowd(scene.level(scene.levels[0], True), center, FINE, options.outlier)
+    fine = fine_crowd(scene)
     found, first = [], None
     rounds = min(options.rounds, MOST)
     for number in range(rounds):
         message, done = f"Searching the pose, round {number + 1} of {rounds}.", 0.7 / rounds
         watch.report(done * number, message)
         spread = 1 + GROWTH * number
+        coarse = coarse_crowd(scene, start, spread)
         poses = _drawn(scene, coarse, start, spread, sobol)
         poses = torch.cat([start[None], _placed(scene, poses, spread)])
         first = poses if first is None else first
@@ -72,6 +73,19 @@ def find_places(scene: Scene, start: Tensor, watch: Watch) -> Iterator[Places]:
         found = best_apart(found + refined(fine, _nearby(fine, found, sobol), MORE), center, APART)
         watch.report(done * (number + 1), message, found[0].pose)
         yield Places(found, first)
+
+
+def coarse_crowd(scene: Scene, start: Tensor, spread: float = 1.0) -> Crowd:
+    """Compares at the level of the search, and expects poses about the start (4,4), `spread` times as far as stated."""
+    level, center = scene.level(scene.search_level, True), scene.center
+    axes = level.views[0].camera.pose.double()[:3, :3].to(center.device)
+    prior = Prior.about(start, center, axes, scene.options, spread)
+    return Crowd(level, center, WIDE, scene.options.outlier, prior)
+
+
+def fine_crowd(scene: Scene) -> Crowd:
+    """Compares at the level after the search."""
+    return Crowd(scene.level(scene.levels[0], True), scene.center, FINE, scene.options.outlier)
 
 
 def climbed(scene: Scene, crowd: Crowd, poses: Tensor, count: int, steps: int, pieces: int = PIECES) -> list[Candidate]:
@@ -150,4 +164,4 @@ def _placed(scene: Scene, poses: Tensor, spread: float) -> Tensor:
 
 def _agreement(crowd: Crowd, poses: Tensor) -> Agreement:
     parts = side_by_side(crowd.agreement, poses.split(4 * PIECE))
-    return Agreement(torch.cat([p.correlation for p in parts]), torch.cat([p.known for p in parts]))
+    return Agreement(*(torch.cat(values) for values in zip(*((p.correlation, p.known, p.unlikely) for p in parts))))

@@ -15,7 +15,6 @@ from itertools import product
 from torch import Tensor
 
 from DiffRegLib.methods.projective.clock import Aside, Watch
-from DiffRegLib.methods.projective.crowd import Crowd
 from DiffRegLib.methods.projective.ending import (
     NARROW,
     Estimate,
@@ -25,10 +24,9 @@ from DiffRegLib.methods.projective.ending import (
     with_relation,
 )
 from DiffRegLib.methods.projective.learned import Guide, descend_images
-from DiffRegLib.methods.projective.places import FINE, HILL, MORE, STEPS, Places, find_places
-from DiffRegLib.methods.projective.places import WIDE as COARSE
+from DiffRegLib.methods.projective.places import HILL, MORE, STEPS, Places, coarse_crowd, find_places, fine_crowd
 from DiffRegLib.methods.projective.places import refined as climb
-from DiffRegLib.methods.projective.rivals import standing
+from DiffRegLib.methods.projective.rivals import contested, standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, Recipe, Stage, best_apart, distance, refined, search
 from DiffRegLib.methods.projective.uncertainty import uncertainty
@@ -106,29 +104,21 @@ def _different(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None = N
     tried: list[Candidate] = []
     ends: list[tuple[float, Estimate]] = []
     for group in _places(scene, start, watch, led):
-        listed = [c for places in group for c in _finalists(scene, places)]
-        fresh = _unlike(scene, tried, listed)
+        fresh: list[Candidate] = []
+        for places in group:
+            fresh += _finalists(scene, places, tried + fresh)
         tried += fresh
         for end in _ended(scene, fresh, watch):
             ends.append((judge(end.best.pose, end.best.polarity), end))
-        if watch.expired or max(evidence for evidence, _ in ends) > BELIEVED:
+        evidence, best = max(ends, key=lambda pair: pair[0])
+        if watch.expired or (evidence > BELIEVED and not contested(scene, best.best, group[-1])):
             break
-    best = with_relation(max(ends, key=lambda pair: pair[0])[1], "local-ncc", watch)
+    best = with_relation(best, "local-ncc", watch)
     explained, sign = Judge(best.scene), best.best.polarity
     if explained(start, sign) > explained(best.best.pose, sign):  # a result never explains less than its start
         best = judged(best.scene, start, sign, "local-ncc")
     watch.report(0.95, "Comparing the pose with its rivals.", best.best.pose)
     return replace(best, standing=standing(best.scene, best.best, start, group[-1]))
-
-
-def _unlike(scene: Scene, tried: list[Candidate], listed: list[Candidate]) -> list[Candidate]:
-    """Those listed of which no end is to be expected that others, tried or listed before, do not have."""
-    fresh: list[Candidate] = []
-    for c in listed:
-        others = [other for other in tried + fresh if other.polarity == c.polarity]
-        if all(distance(c.pose, other.pose, scene.center) > ALIKE for other in others):
-            fresh.append(c)
-    return fresh
 
 
 def _ended(scene: Scene, candidates: list[Candidate], watch: Watch) -> list[Estimate]:
@@ -141,11 +131,17 @@ def _ended(scene: Scene, candidates: list[Candidate], watch: Watch) -> list[Esti
     return found
 
 
-def _finalists(scene: Scene, places: Places) -> list[Candidate]:
-    """The best hill, and the next where it is nearly as high."""
-    hills = best_apart(places.found, scene.center, HILL)
+def _finalists(scene: Scene, places: Places, tried: list[Candidate]) -> list[Candidate]:
+    """The best hill that was not tried, and the next where it is nearly as high."""
+    hills = [c for c in best_apart(places.found, scene.center, HILL) if not _among(tried, c, scene)]
     close = [c for c in hills if c.score >= CLOSE * hills[0].score]
     return close[: FINALISTS if scene.options.search else 1]
+
+
+def _among(tried: list[Candidate], candidate: Candidate, scene: Scene) -> bool:
+    """Whether another of the same polarity is so close that it has the same end."""
+    same = (other for other in tried if other.polarity == candidate.polarity)
+    return any(distance(candidate.pose, other.pose, scene.center) < ALIKE for other in same)
 
 
 def _places(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None) -> Iterator[list[Places]]:
@@ -164,9 +160,8 @@ def _places(scene: Scene, start: Tensor, watch: Watch, led: Tensor | None) -> It
 
 
 def _uphill(scene: Scene, start: Tensor, watch: Watch) -> Places:
-    options, center = scene.options, scene.center
-    coarse = Crowd(scene.level(scene.search_level, True), center, COARSE, options.outlier)
-    fine = Crowd(scene.level(scene.levels[0], True), center, FINE, options.outlier)
+    options = scene.options
+    coarse, fine = coarse_crowd(scene, start), fine_crowd(scene)
     found = [Candidate(start, 0.0, scene.signs(sign)) for sign in _polarities(scene)]
     if options.optimizer == "gauss-newton":
         found = climb(fine, found + climb(coarse, found, STEPS), MORE)

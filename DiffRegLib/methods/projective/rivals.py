@@ -13,7 +13,7 @@ from torch import Tensor
 
 from DiffRegLib.methods.projective.crowd import Crowd
 from DiffRegLib.methods.projective.ending import Judge
-from DiffRegLib.methods.projective.places import BRIEF, FINE, MORE, STEPS, WIDE, Places, climbed, refined
+from DiffRegLib.methods.projective.places import BRIEF, MORE, STEPS, WIDE, Places, climbed, fine_crowd, refined
 from DiffRegLib.methods.projective.result import Standing
 from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.search import Candidate, distance
@@ -37,19 +37,30 @@ ORIENTATIONS = {
 
 def standing(scene: Scene, best: Candidate, start: Tensor, places: Places) -> Standing:
     """Compares a result with its rivals at the first level after the search, with the start by the finest level."""
-    fine = Crowd(scene.level(scene.levels[0], True), scene.center, FINE, scene.options.outlier)
-    agreement = fine.agreement(best.pose[None])
+    agreement = fine_crowd(scene).agreement(best.pose[None])
     signs = agreement.correlation.new_tensor([scene.signs(best.polarity)])
     evidence = float(agreement.of(signs)[0])
     judge = Judge(scene)
     at_start = evidence * judge(start, best.polarity) / max(judge(best.pose, best.polarity), 1e-9)
-    others = [(c, distance(c.pose, best.pose, scene.center)) for c in places.found]
-    elsewhere = max(((c.score, mm) for c, mm in others if mm > ELSEWHERE), default=(0.0, 0.0))
-    opposite = max((c.score for c, _ in others if c.polarity != best.polarity), default=0.0)
+    opposite = max((c.score for c in places.found if c.polarity != best.polarity), default=0.0)
     oriented, words = _oriented(scene, best, places)
     correlation = float((agreement.correlation[0] * signs[0]).mean())
     known = float(agreement.known[0].mean())
+    elsewhere = _elsewhere(scene, best, places)
     return Standing(evidence, correlation, known, at_start, *elsewhere, opposite, oriented, words)
+
+
+def contested(scene: Scene, best: Candidate, places: Places) -> bool:
+    """Whether a pose elsewhere explains the radiographs better at that level, so that the search should go on."""
+    signs = torch.tensor([scene.signs(best.polarity)])
+    evidence = float(fine_crowd(scene).agreement(best.pose[None]).of(signs)[0])
+    return _elsewhere(scene, best, places)[0] > evidence
+
+
+def _elsewhere(scene: Scene, best: Candidate, places: Places) -> tuple[float, float]:
+    """The most evidence of a pose in another place, and how many mm away that is; 0 where there is none."""
+    others = [(c.score, distance(c.pose, best.pose, scene.center)) for c in places.found]
+    return max((other for other in others if other[1] > ELSEWHERE), default=(0.0, 0.0))
 
 
 def _oriented(scene: Scene, best: Candidate, places: Places) -> tuple[float, str]:
@@ -81,10 +92,8 @@ class _Other:
         way = ORIENTATIONS[name]
         shown = [replace(v, image=_turned(v.image, *way), mask=_turned(v.mask, *way)) for v in scene.views]
         self.scene, self.name = scene.seeing(tuple(shown)), name
-        self._coarse, self._fine = (
-            Crowd(self.scene.level(width, True), scene.center, sigma, scene.options.outlier)
-            for width, sigma in ((scene.search_level, WIDE), (scene.levels[0], FINE))
-        )
+        self._coarse = Crowd(self.scene.level(scene.search_level, True), scene.center, WIDE, scene.options.outlier)
+        self._fine = fine_crowd(self.scene)
 
     def begun(self, poses: Tensor, seen: Seen) -> list[Candidate]:
         """The highest after a few steps from poses (B,4,4), best first."""

@@ -17,6 +17,7 @@ from DiffRegLib.methods.projective.options import PoseOptions
 from DiffRegLib.methods.projective.views import View
 from DiffRegLib.radiographs.attenuation import WATER
 from DiffRegLib.radiographs.continuation import Continuation, continued
+from DiffRegLib.radiographs.projection import default_step
 from DiffRegLib.radiographs.renderer import Renderer
 from DiffRegLib.radiographs.resolution import COARSE, pixel_at, pooled
 
@@ -42,7 +43,8 @@ class Scene:
         """
         key = (width, foreign)
         if key not in self._levels:
-            self._levels[key] = self._made(width, self.continuation if foreign else Continuation.none(self.volume))
+            shown = self.continuation if foreign else Continuation.none(self.volume)
+            self._levels[key] = self._made(width, shown, 2 if foreign and width < self.levels[-1] else 1)
         return self._levels[key]
 
     def seeing(self, views: tuple[View, ...]) -> Scene:
@@ -61,15 +63,17 @@ class Scene:
             other.__dict__["continuation"] = self.continuation
         return other
 
-    def _made(self, width: int, shown: Continuation) -> Level:
+    def _made(self, width: int, shown: Continuation, stride: int) -> Level:
+        """stride: how many of the usual steps of a ray are one, which the many poses of a search need no finer."""
         views, widest = tuple(view.shrunk(width) for view in self.views), self._voxel(width)
         cameras = [view.camera for view in views]
         volume = pooled(shown.volume, widest)
         soft = pooled(
             Image(shown.volume.data.clamp(max=WATER * (1 + self.options.bone / 1000)), shown.volume.affine), widest
         )
+        step = stride * default_step(volume.affine)
         beyond = None if shown.whole else Renderer(shown.beyond, [camera.resized(BLOCK) for camera in cameras])
-        return Level(views, Renderer(volume, cameras), Renderer(soft, cameras), beyond)
+        return Level(views, Renderer(volume, cameras, step), Renderer(soft, cameras, step), beyond)
 
     def _voxel(self, width: int) -> float:
         """How wide a voxel may be, mm, for detectors of at most `width` pixels."""

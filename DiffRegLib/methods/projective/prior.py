@@ -1,0 +1,66 @@
+"""Where a pose is to be expected: about the start, as far from it as the options of the search say.
+
+A few hundred neighborhoods of a coarse image tell less than that: moved towards the source by 200 mm, a CT fills more
+of the picture with shades that are smoother, and some of those correlate by chance. Hence each of the six numbers of a
+motion is taken to be normally distributed, which lowers the evidence of a pose (see `crowd`) per pixel of the field by
+its squared distance from the start, in standard deviations, over twice the number of pixels that speak for themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from DiffRegLib.methods.projective.motion import RADIUS
+from DiffRegLib.methods.projective.options import PoseOptions
+
+PIXELS = (
+    400.0  # that speak for themselves at the coarse level: of simulated X-rays, 100 lose right poses that are three
+)
+# deviations away, without a limit a seventh of the searches walks off; 250 and 500 are alike
+SLOPE = 3.0  # of the cost of `crowd` for one of evidence: 2 dr for r / (1 - r^2) dr, at a correlation of a half
+
+
+@dataclass(frozen=True)
+class Prior:
+    """start: (4,4); center: (3,) of the volume; axes: (3,3) of the first camera; deviation: (6,) of `motion`, mm."""
+
+    start: Tensor
+    center: Tensor
+    axes: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def about(cls, start: Tensor, center: Tensor, axes: Tensor, options: PoseOptions, spread: float = 1.0) -> Prior:
+        """As far as the options say, times `spread`."""
+        turn = math.radians(options.search_rotation) * RADIUS
+        deviation = start.new_tensor([turn] * 3 + [options.search_translation] * 3).clamp(min=1e-3) * spread
+        return cls(start, center, axes, deviation)
+
+    def unlikely(self, poses: Tensor) -> Tensor:
+        """(B,): by how much the evidence of poses (B,4,4) is lowered."""
+        return (self._away(poses) ** 2).sum(1) / (2 * PIXELS)
+
+    def normal(self, poses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What it adds to cost (B,), gradient (B,6) and curvature (6,6) of a crowd."""
+        away, weight = self._away(poses), SLOPE / (2 * PIXELS)
+        return weight * (away**2).sum(1), -weight * away / self.deviation, torch.diag(weight / self.deviation**2)
+
+    def _away(self, poses: Tensor) -> Tensor:
+        """(B,6): turns and shifts from the start in standard deviations."""
+        turn = poses[:, :3, :3] @ self.start[:3, :3].T
+        sine = (
+            torch.stack(
+                [turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], 1
+            )
+            / 2
+        )
+        length = sine.norm(dim=1)
+        angle = torch.atan2(length, (turn.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2)
+        about = sine * (angle / length.clamp(min=1e-9))[:, None] * RADIUS
+        change = poses - self.start
+        shift = change[:, :3, :3] @ self.center + change[:, :3, 3]
+        return torch.cat([about @ self.axes, shift @ self.axes], 1) / self.deviation
