@@ -140,12 +140,13 @@ def _inside(image: Image, sides: list[list[int]]) -> tuple[slice, ...]:
 
 def _fading(image: Image, sides: list[list[int]], blocks: list[int], reach: float) -> Tensor:
     """(D,H,W), means of blocks: 0 in the image, 1 as far beyond it as the volume is continued, further out faint."""
-    near, inside = [], []
+    parts: list[tuple[Tensor, ...]] = []
     for (before, after), n, size, mm in zip(sides, image.shape, blocks, _spacing(image)):
         count = math.ceil((before + n + after) / size) * size
         place = torch.arange(-before, count - before)
         away = mm * torch.maximum(-place, place - n + 1).clamp(min=0)
-        near.append((away <= reach).float().view(-1, size).mean(1))
-        inside.append((away == 0).float().view(-1, size).mean(1))
-    closer, within = (torch.einsum("k,j,i->kji", *ways) for ways in (near, inside))
-    return closer - within + FAINT * (1 - closer)
+        filled = place < n + after  # the last block may be more than there is
+        held = (filled, filled & (away <= reach), away == 0)
+        parts.append(tuple(part.float().view(-1, size).mean(1) for part in held))
+    whole, near, inside = (torch.einsum("k,j,i->kji", *ways) for ways in zip(*parts))
+    return near - inside + FAINT * (whole - near)
