@@ -31,11 +31,11 @@ def xray_facts(path: str) -> Facts:
     from DiffRegLib.radiographs.xray import read_xray
 
     if not is_dicom(Path(path)):
-        picture = read_xray(path)
+        picture = read_xray(path, 1)
         values, (rows, columns) = picture.values, picture.size
         return [
             ("kind", "X-ray or other picture, without DICOM tags"),
-            ("pixels", f"{columns} x {rows}"),
+            ("pixels", f"{columns} x {rows}, of the first image where there are several"),
             ("range", f"{values.min():.6g} to {values.max():.6g}"),
             ("grey scale", _shown(picture.inverted)),
             ("camera", "a pose needs its geometry as a file: --geometry"),

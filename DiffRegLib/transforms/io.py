@@ -39,6 +39,8 @@ def read_itk_transform(path: str | Path) -> Transform:
         raise RegistrationError(f"{path} does not exist: check the path of the transform.", path=path)
     if not path.name.lower().endswith(ITK_SUFFIXES):
         raise RegistrationError(f"{path} has an unknown extension: give {' '.join(ITK_SUFFIXES)}.", path=path)
+    if path.name.lower().endswith((".h5", ".hdf5")) and not _is_whole(path):
+        raise RegistrationError(f"{path} {_cause(path, '')}", path=path)  # ITK would print pages of its own
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         transform = transform_from_itk(sitk.ReadTransform(str(path)))
@@ -58,6 +60,16 @@ def _numbers(transform: Transform) -> list[Tensor]:
     if isinstance(transform, Affine):
         return [transform.matrix]
     return [transform.image.data] if isinstance(transform, GridTransform) else []
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an HDF5 file begins as one and is as long as it says (HDF5 file format 3.0, II.A)."""
+    with open(path, "rb") as file:
+        head = file.read(64)
+    if not head.startswith(b"\x89HDF\r\n\x1a\n") or len(head) < 64:
+        return False
+    place = {0: 40, 1: 44}.get(head[8], 28)
+    return struct.unpack_from("<Q", head, place)[0] <= path.stat().st_size
 
 
 def _cause(path: Path, complaint: str) -> str:

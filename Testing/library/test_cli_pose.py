@@ -201,7 +201,9 @@ def test_bad_images_are_refused(in_process, scene, tmp_path, capsys):
     gray = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
     import SimpleITK as sitk
 
-    sitk.WriteImage(sitk.GetImageFromArray(np.stack([gray] * 3, -1), isVector=True), str(tmp_path / "color.png"))
+    sitk.WriteImage(
+        sitk.GetImageFromArray(np.stack([gray, gray, gray[::-1]], -1), isVector=True), str(tmp_path / "color.png")
+    )
     write_xray(tmp_path / "constant.png", np.full((64, 64), 9, np.uint8))
     broken = gray.astype(np.float32)
     broken[0, 0] = np.nan

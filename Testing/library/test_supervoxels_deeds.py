@@ -9,6 +9,7 @@ import torch
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.geometry import Geometry
 from DiffRegLib.methods.supervoxels.deeds import read_deeds
+from DiffRegLib.methods.supervoxels.training_run import _check_stems
 
 
 def _grid(spacing: float, origin: tuple[float, float, float]) -> Geometry:
@@ -63,3 +64,17 @@ def test_a_missing_file_and_a_broken_matrix_are_told(tmp_path):
     (tmp_path / "a_matrix.txt").write_text("1 2 3")
     with pytest.raises(RegistrationError, match="no 4 x 4 matrix"):
         read_deeds(prefix, FIXED, MOVING)
+
+
+def test_displacements_that_leave_the_scan_are_told(tmp_path):
+    prefix = _write(tmp_path)
+    numbers = np.fromfile(f"{prefix}_displacements.dat", "<f4")
+    (numbers + 100 * max(FIXED.shape)).astype("<f4").tofile(f"{prefix}_displacements.dat")
+    with pytest.raises(RegistrationError, match="more than its scan is wide"):
+        read_deeds(prefix, FIXED, MOVING)
+
+
+def test_two_scans_do_not_take_the_files_of_one():
+    _check_stems(["a/one.1.nii.gz", "a/other.nii.gz"])
+    with pytest.raises(RegistrationError, match="one.1.nii.gz has the name of another scan"):
+        _check_stems(["a/one.1.nii.gz", "b/one.2.nii.gz"])

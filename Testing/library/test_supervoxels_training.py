@@ -187,6 +187,11 @@ def test_labels_validate_a_training_from_files(tmp_path):
     assert read_model(folder).facts["dice"] == pytest.approx(1 - best, abs=1e-6)
     with pytest.raises(RegistrationError, match="2 label maps are given for 1 scans"):
         run({**inputs, "labels_2": inputs["labels_1"]}, options, folder, False, lambda *a, **k: None)
+    away = scan.affine.clone()
+    away[0, 3] += 5000
+    write_image(Image((scan.data > 100).int(), away), tmp_path / "away.nii.gz", "uint8")
+    with pytest.raises(RegistrationError, match="away.nii.gz names nothing in the scan"):
+        run({**inputs, "labels_1": str(tmp_path / "away.nii.gz")}, options, folder, False, lambda *a, **k: None)
 
 
 def test_a_training_is_not_resumed_with_another_reference(tmp_path):

@@ -139,3 +139,16 @@ def test_a_bad_transform_file_is_named(tmp_path, name, content, word):
 def test_an_unwritable_place_is_one_sentence(tmp_path):
     with pytest.raises(RegistrationError, match="cannot be written"):
         write_transform(MOTION, tmp_path / "no" / "folder" / "t.h5")
+
+
+@pytest.mark.parametrize(
+    "content", [lambda whole: whole[: len(whole) // 2], lambda whole: whole[:20], lambda whole: b"x"]
+)
+def test_a_cut_off_h5_is_one_sentence_and_nothing_of_a_library_is_printed(tmp_path, capfd, content):
+    write_transform(Affine.identity(), tmp_path / "whole.h5")
+    read_transform(tmp_path / "whole.h5")
+    (tmp_path / "cut.h5").write_bytes(content((tmp_path / "whole.h5").read_bytes()))
+    capfd.readouterr()
+    with pytest.raises(RegistrationError, match="cut.h5 cannot be read as a transform: it is truncated"):
+        read_transform(tmp_path / "cut.h5")
+    assert capfd.readouterr() == ("", "")

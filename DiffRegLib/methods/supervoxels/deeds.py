@@ -60,6 +60,13 @@ def _displacements(path: Path, fixed: Lattice) -> tuple[Tensor, Tensor]:
     field = torch.from_numpy(numbers.reshape(3, *shape)[list(ORDER)].copy())
     if not field.isfinite().all():
         raise RegistrationError(f"{path} holds displacements that are no numbers: run deeds again.", path=path)
+    largest = float(field.abs().max())
+    if largest > max(fixed.shape):
+        raise RegistrationError(
+            f"{path} holds displacements of up to {largest:.3g} voxels, more than its scan is wide, so deeds has not "
+            "written it: run deeds again.",
+            path=path,
+        )
     stretch = torch.tensor([n / s for n, s in zip(fixed.shape[::-1], shape[::-1])], dtype=torch.float64)
     affine = fixed.affine.clone()
     affine[:3, :3] *= stretch

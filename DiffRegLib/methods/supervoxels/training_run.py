@@ -95,6 +95,8 @@ def _examples(
         raise RegistrationError(
             f"{len(maps)} label maps are given for {len(paths)} scans: give one of each, the reference first."
         )
+    if deeds:
+        _check_stems(paths[1:])
     scan = read_image(paths[0])
     whole, known = prepare(scan, preparation, paths[0]), boxed(scan, preparation, paths[0])
     reference = known.scan
@@ -118,7 +120,13 @@ def _labels(maps: list[str], number: int, scan: Image) -> Tensor | None:
     """(1, D, H, W) integers on the grid of a scan, of its label map where there are any."""
     if not maps:
         return None
-    return open_file(maps[number], labels=True).content.resample(scan, mode="nearest").data
+    found = open_file(maps[number], labels=True).content.resample(scan, mode="nearest").data
+    if not bool(found.any()):
+        raise RegistrationError(
+            f"{maps[number]} names nothing in the scan that it belongs to: give label maps in the order of the scans.",
+            path=maps[number],
+        )
+    return found
 
 
 def _begin_with(path: str | None, learner: SupervoxelLearner, name: str) -> None:
@@ -153,6 +161,17 @@ def _check_same(path: str, example: Example, preparation: PreparationOptions, fo
     scan = boxed(read_image(path), preparation, path).continued().data
     if means(scan) != means(example.scan):
         raise RegistrationError(f"{folder} was trained for another reference: name that to resume.", path=path)
+
+
+def _check_stems(paths: list[str]) -> None:
+    """Raises RegistrationError where two scans would take the same files of deeds."""
+    stems = [stem(path) for path in paths]
+    for path in paths:
+        if stems.count(stem(path)) > 1:
+            raise RegistrationError(
+                f"{path} has the name of another scan up to its first dot, by which deeds' files are found: rename it.",
+                path=path,
+            )
 
 
 def stem(path: str) -> str:
