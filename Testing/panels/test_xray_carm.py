@@ -216,3 +216,18 @@ def test_a_preset_types_the_distances_and_leaves_the_rest(host, panel, scene):
         assert (typed.distance, typed.isocenter_distance) == (preset.distance, preset.isocenter_distance)
         assert (typed.primary_angle, typed.pixel_width) == (30.0, 0.4)
         assert panel.ui.view_1_distance.value == preset.distance
+
+
+def test_tags_about_stored_values_say_nothing_of_values_that_slicer_inverted(host, panel, scene, tmp_path):
+    """A DX image (LIN, sign 1, MONOCHROME1) arrives with bone bright, though what is stored is dark where bone is."""
+    from DiffRegLib.camera import c_arm
+    from DiffRegLib.mrml.xray.nodes import xray_of
+    from DiffRegLib.radiographs.radiograph import prepare
+
+    node = _dicom(tmp_path / "dx", {**TAGS, "0028|1040": "LIN", "0028|1041": "1"})
+    row, column = np.indices(xray.SIZE) / np.reshape(xray.SIZE, (2, 1, 1)) - 0.5
+    path = 4 * np.exp(-8 * (row**2 + column**2))
+    slicer.util.updateVolumeFromArray(node, (4000 - 4000 * np.exp(-path))[None].astype(np.float32))
+    prepared = prepare(xray_of(node), c_arm((0.0, 0.0, 0.0), 1000.0, 600.0, (1.0, 1.0), xray.SIZE))
+    inside = prepared.inside.numpy()
+    assert prepared.sign == 1 and np.corrcoef(prepared.image.numpy()[inside], path[inside])[0, 1] > 0.9

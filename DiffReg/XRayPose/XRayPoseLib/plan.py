@@ -103,15 +103,13 @@ class PosePlan:
 
     @staticmethod
     def _xray(node: Any, folder: Path, role: str) -> Exported:
-        """Writes the pixels as they are, with the DICOM tags that say what they are."""
+        """Writes the pixels as they are."""
         import SimpleITK as sitk
 
         from DiffRegLib.mrml.xray.nodes import xray_of
 
         xray = xray_of(node)
         image = sitk.GetImageFromArray(xray.values)
-        for tag, value in xray.tags.items():
-            image.SetMetaData(tag, value)
         path = folder / f"{role}.nrrd"
         try:
             sitk.WriteImage(image, str(path))

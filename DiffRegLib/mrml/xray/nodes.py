@@ -1,4 +1,4 @@
-"""A volume node of one slice as the content of an X-ray: its pixels and its DICOM tags."""
+"""A volume node of one slice as the content of an X-ray: its pixels, and the DICOM tags that tell how it was taken."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from DiffRegLib.errors import RegistrationError
 from DiffRegLib.mrml import arrays
 from DiffRegLib.mrml.seen import name_of
 from DiffRegLib.mrml.xray.seen import UIDS, check_xray
-from DiffRegLib.radiographs.radiograph import RELATION, RELATION_SIGN
 from DiffRegLib.radiographs.xray import XRay, read_xray
 
 
-def xray_of(node: Any, tags: bool = True) -> XRay:
+def xray_of(node: Any) -> XRay:
     """The content of an X-ray's node; row 0 is what its file has first, at the top.
 
-    tags: without, none are looked up, which may need the file. Raises RegistrationError as `check_xray` does, and for
-    pixels that are constant or not numbers.
+    Without DICOM tags: those of the grey scale are about what is stored, which Slicer has rescaled and inverted.
+    Raises RegistrationError as `check_xray` does, and for pixels that are constant or not numbers.
     """
     check_xray(node)
     values = np.array(arrays.voxels(node.GetImageData())[0, 0], dtype=np.float32)
@@ -33,7 +32,7 @@ def xray_of(node: Any, tags: bool = True) -> XRay:
         raise RegistrationError(
             _("{name} is constant ({value:g}): give another image.").format(name=name, value=values.flat[0])
         )
-    return XRay(values, name, dicom_tags(node) if tags else {})
+    return XRay(values, name)
 
 
 def dicom_tags(node: Any) -> dict[str, str]:
@@ -41,7 +40,7 @@ def dicom_tags(node: Any) -> dict[str, str]:
 
     From Slicer's DICOM database where the node came through it, else from the file that it was loaded from.
     """
-    wanted = (*TAGS.values(), *table.TAGS, RELATION, RELATION_SIGN)
+    wanted = (*TAGS.values(), *table.TAGS)
     database, uids = getattr(slicer, "dicomDatabase", None), (node.GetAttribute(UIDS) or "").split()
     if database is not None and uids:
         found = {tag: database.instanceValue(uids[0], tag.replace("|", ",")) for tag in wanted}
