@@ -1,9 +1,9 @@
 """Where a pose is to be expected: about the start, as far from it as the options of the search say.
 
-A few hundred neighborhoods of a coarse image tell less than that: moved towards the source by 200 mm, a CT fills more
-of the picture with shades that are smoother, and some of those correlate by chance. Hence each of the six numbers of a
-motion is taken to be normally distributed, which lowers the evidence of a pose (see `crowd`) per pixel of the field by
-its squared distance from the start, in standard deviations, over twice the number of pixels that speak for themselves.
+A coarse image alone leads astray: 200 mm nearer to the source a CT fills more of the picture, with smoother shades, and
+some of those correlate by chance. Hence each of the six numbers of a motion is taken to be normally distributed. That
+lowers the evidence of a pose (see `crowd`), which is counted per pixel of the field, by its squared distance from the
+start, in standard deviations, over twice the number of pixels that speak for themselves.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from torch import Tensor
 from DiffRegLib.methods.projective.motion import RADIUS
 from DiffRegLib.methods.projective.options import PoseOptions
 
-PIXELS = (
-    400.0  # that speak for themselves at the coarse level: of simulated X-rays, 100 lose right poses that are three
-)
-# deviations away, without a limit a seventh of the searches walks off; 250 and 500 are alike
+PIXELS = 400.0  # that speak for themselves at the coarse level; on simulated X-rays 250 to 500 do about as well, 100
+# loses right poses that are far from the start, and without a prior more searches walk off
 SLOPE = 3.0  # of the cost of `crowd` for one of evidence: 2 dr for r / (1 - r^2) dr, at a correlation of a half
 
 

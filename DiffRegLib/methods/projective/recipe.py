@@ -34,8 +34,9 @@ from DiffRegLib.ops.threads import side_by_side
 
 SAME = 0.985  # correlation of images from which they show the same line integrals
 RESIDUE = 0.3  # mm; noise moves the pose by less, another anatomy or grey scale by more
-BELIEVED = 0.05  # evidence at the finest level below which another round is worth its time: on the even images of
-# other anatomy right ends have 0.053 and more, wrong ones up to 0.045, which the level before cannot tell apart
+BELIEVED = 0.05  # evidence at the finest level below which another round is worth its time: right ends of shared and
+# simulated X-rays have 0.05 and more, wrong ones less, but for a few with 0.06 to 0.10: rivals keep those from being
+# believed (`contested`, `verdict`)
 FINALISTS, CLOSE = 2, 0.9  # candidates that are refined to the end, with at least this part of the best evidence
 ALIKE = 2.0  # mm; candidates that are closer have the same end: from 8 mm apart ends differ by less than 0.2 mm
 SIGNS = (1.0, -1.0)  # polarities that a view may have
