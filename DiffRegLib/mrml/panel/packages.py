@@ -28,10 +28,11 @@ REQUIREMENTS = (
     "roma>=1.5",
     "nibabel>=5",
     "connected-components-3d>=3.12",
+    "pillow>=10",
 )
 KERNELS = "numba-cuda[cu{major}]>=0.24"
 """What compiles kernels for a graphics card, with the parts of CUDA it needs; without it, torch does their work."""
-MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d", "numba-cuda": "numba_cuda"}
+MODULES = {"scikit-image": "skimage", "connected-components-3d": "cc3d", "numba-cuda": "numba_cuda", "pillow": "PIL"}
 """Modules that are not called as their packages."""
 SLICERS_OWN = ("numpy", "SimpleITK", "vtk", "pydicom", "torch")  # an installation must not replace these
 
