@@ -18,9 +18,7 @@ RAMP = 50.0  # HU on either side of a bone threshold, within which a voxel fades
 LOW, HIGH = -50.0, 100.0  # HU; every CT has something below the one (fat, air) and above the other (bone, contrast)
 SHIFT, TISSUE, MOST_SHIFTED = 1024.0, 150.0, 0.1  # of HU + 1024; around it lie soft tissue and fat, in HU only bone
 PADDED = 0.95  # share of the voxels below LOW that are the padding's number
-PADDING = (
-    -1500.0
-)  # HU; noise of air stays above it (-1238 in a low-dose chest), what fills an image up is -2000 or less
+PADDING = -1500.0  # HU; noise of air stays above (-1238 in a low-dose chest), what fills an image up is -2000 or less
 LOWEST, HIGHEST = -40000.0, 100000.0  # HU; padding and metal stay within
 WRAPPED = 63000.0  # what a number around -1000 or less becomes in 16 bits without a sign
 

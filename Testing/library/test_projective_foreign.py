@@ -17,7 +17,7 @@ from DiffRegLib.methods.projective.scene import Scene
 from DiffRegLib.methods.projective.shifts import Shifts
 from DiffRegLib.methods.projective.verdict import judge
 from DiffRegLib.methods.projective.views import views_of
-from DiffRegLib.radiographs.continuation import continued, cut_faces, without_padding
+from DiffRegLib.radiographs.continuation import FAINT, continued, cut_faces, without_padding
 from DiffRegLib.radiographs.projection import project
 from DiffRegLib.transforms import Affine, rigid
 from Testing.library.radiographed import CENTER, attenuation, distance, near, patient, xray
@@ -216,3 +216,16 @@ def test_the_depth_is_felt_as_it_is_and_not_as_the_samples_ripple():
     seen = (after - before)[8:-8, 8:-8] / 2
     error = (slope[8:-8, 8:-8] - seen).norm() / seen.norm()
     assert error < 0.1  # 0.40 with the sums of the samples as they are
+
+
+def test_a_uniform_body_goes_on_as_it_is():
+    cube = Image(torch.full((1, 20, 20, 20), 0.02), torch.diag(torch.tensor([3.0, 3.0, 3.0, 1.0], dtype=torch.float64)))
+    cube.data[0, 10, 10, 10] = 0.0  # else there is no padding to tell it from
+    wider = continued(cube)
+    assert wider.whole is False and all(end for ends in wider.cut for end in ends)
+    outside = wider.volume.data[0, 0]
+    torch.testing.assert_close(outside, torch.full_like(outside, 0.02), rtol=1e-2, atol=0)
+    middle = [n // 2 for n in wider.beyond.shape]
+    assert float(wider.beyond.data[0][tuple(middle)]) == 0
+    assert float(wider.beyond.data.max()) == pytest.approx(0.02, rel=1e-2)
+    assert float(wider.beyond.data[0, 0, 0, 0]) == pytest.approx(FAINT * 0.02, rel=1e-2)

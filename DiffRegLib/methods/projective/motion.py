@@ -41,8 +41,20 @@ def step_between(first: Tensor, second: Tensor, generators: Tensor) -> Tensor:
 
 def turn_degrees(matrix: Tensor) -> float:
     """Angle of the rotation in a rigid (4,4)."""
-    rotation = matrix[:3, :3]
-    sine = torch.stack(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    ).norm()
-    return torch.rad2deg(torch.atan2(sine, rotation.trace() - 1)).item()
+    return torch.rad2deg(_turned(matrix[:3, :3])[1]).item()
+
+
+def turns(rotations: Tensor) -> Tensor:
+    """(...,3): axes of rotations (...,3,3) in the world, as long as their angles in radians, which are below pi.
+
+    `roma` has it as well, at the price of a second at every start.
+    """
+    axis, angle = _turned(rotations)
+    return axis * (angle / axis.norm(dim=-1).clamp(min=1e-9))[..., None]
+
+
+def _turned(rotations: Tensor) -> tuple[Tensor, Tensor]:
+    """Axes (...,3), as long as twice the sine of the angle, and angles (...) in radians of rotations (...,3,3)."""
+    differences = rotations - rotations.transpose(-1, -2)
+    axis = torch.stack([differences[..., i, j] for i, j in ((2, 1), (0, 2), (1, 0))], -1)
+    return axis, torch.atan2(axis.norm(dim=-1), rotations.diagonal(dim1=-2, dim2=-1).sum(-1) - 1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from DiffRegLib.methods.projective.motion import RADIUS
+from DiffRegLib.methods.projective.motion import RADIUS, turns
 from DiffRegLib.methods.projective.options import PoseOptions
 
 PIXELS = 400.0  # that speak for themselves at the coarse level; on simulated X-rays 250 to 500 do about as well, 100
@@ -49,16 +49,7 @@ class Prior:
 
     def _away(self, poses: Tensor) -> Tensor:
         """(B,6): turns and shifts from the start in standard deviations."""
-        turn = poses[:, :3, :3] @ self.start[:3, :3].T
-        sine = (
-            torch.stack(
-                [turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], 1
-            )
-            / 2
-        )
-        length = sine.norm(dim=1)
-        angle = torch.atan2(length, (turn.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2)
-        about = sine * (angle / length.clamp(min=1e-9))[:, None] * RADIUS
+        about = RADIUS * turns(poses[:, :3, :3] @ self.start[:3, :3].T)
         change = poses - self.start
         shift = change[:, :3, :3] @ self.center + change[:, :3, 3]
         return torch.cat([about @ self.axes, shift @ self.axes], 1) / self.deviation
