@@ -25,6 +25,27 @@ def test_every_stage_is_a_curve_of_its_own_and_without_stages_every_level(host, 
     for row in given:
         plot.add(*row)
     plot.draw()
+    assert _curves(plot) == expected
+    remove_chart(plot.chart)
+    assert not host.scene.GetNumberOfNodesByClass("vtkMRMLTableNode")
+
+
+@pytest.mark.parametrize("told", CASES)
+def test_what_progress_told_gives_way_to_the_whole_trace(host, told):
+    """Of a quick run a step of each stage may be all that arrives, which is no curve."""
+    from DiffRegLib.mrml.panel.loss_plot import LossPlot, remove_chart
+
+    given, expected = CASES[told]
+    plot = LossPlot("Loss")
+    plot.add(*given[1])
+    plot.add(*given[-1])
+    plot.replace(given)
+    assert _curves(plot) == expected
+    remove_chart(plot.chart)
+
+
+def _curves(plot):
+    """(iteration, loss) of each curve."""
     table = plot.chart.GetNthPlotSeriesNode(0).GetTableNode().GetTable()
     rows = [tuple(table.GetValue(n, column).ToDouble() for column in range(2)) for n in range(table.GetNumberOfRows())]
     curves = [[]]
@@ -33,6 +54,4 @@ def test_every_stage_is_a_curve_of_its_own_and_without_stages_every_level(host, 
             curves.append([])
         else:
             curves[-1].append((iteration, round(loss, 3)))
-    assert curves == expected
-    remove_chart(plot.chart)
-    assert not host.scene.GetNumberOfNodesByClass("vtkMRMLTableNode")
+    return curves

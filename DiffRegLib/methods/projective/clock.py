@@ -18,7 +18,7 @@ class Watch:
 
     def __init__(self, limit: float, progress: Progress | None = None) -> None:
         self._begin, self._limit, self._progress = time.perf_counter(), limit, progress
-        self._done, self._passed, self._descents = 0.0, 0, 0
+        self._done, self._descents = 0.0, 0
         self.rows: list[TraceRow] = []
 
     @property
@@ -32,15 +32,11 @@ class Watch:
     def note(self, level: int, iteration: int, cost: float, rate: float, pose: Tensor) -> None:
         """Adds an iteration to the trace.
 
-        level: width of the detector in pixels; iteration: from 1, which begins another descent and so another stage,
-        counted on where a level is refined once more;
+        level: width of the detector in pixels; iteration: from 1, which begins another descent and so another stage;
         cost: the loss as minimized; pose: (4,4), the best so far.
         """
         if iteration == 1:
-            last = self.rows[-1] if self.rows else None
-            self._passed = last.iteration if last is not None and last.level == level else 0
             self._descents += 1
-        iteration += self._passed
         stage = f"descent {self._descents}, {level} pixels"
         self.rows.append(TraceRow(level, iteration, cost, 0.0, rate, stage))
         message = f"Refining at {level} pixels."

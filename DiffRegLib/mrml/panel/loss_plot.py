@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
+from typing import TypeAlias
 
 import slicer
 import vtk
@@ -12,6 +14,9 @@ from slicer.i18n import tr as _
 SHORTEST_INTERVAL = 0.25  # seconds between two redraws
 ITERATION, LOSS = "Iteration", "Loss"
 COLOR = (0.12, 0.38, 0.66)
+
+Loss: TypeAlias = tuple["str | None", "int | None", int, float]
+"""Stage, level, iteration, and the loss as it was minimized."""
 
 
 class LossPlot:
@@ -27,10 +32,16 @@ class LossPlot:
             self._table.AddColumn(column)
         self._columns = [self._table.GetTable().GetColumn(n) for n in range(2)]
         self._connect()
+        self._forget()
+
+    def _forget(self) -> None:
+        """As before the first loss."""
         self._stage: str | None = None
         self._level, self._passed, self._last, self._iteration = None, 0, 0, 0
         self._losses: list[float] = []
         self._drawn = 0.0
+        for column in self._columns:
+            column.SetNumberOfTuples(0)
 
     def _connect(self) -> None:
         self._series.SetAndObserveTableNodeID(self._table.GetID())
@@ -72,6 +83,13 @@ class LossPlot:
         self._insert(self._last, loss)
         if time.monotonic() - self._drawn > SHORTEST_INTERVAL:
             self.draw()
+
+    def replace(self, losses: Iterable[Loss]) -> None:
+        """These alone: all of a run of which progress told some, drawn."""
+        self._forget()
+        for loss in losses:
+            self.add(*loss)
+        self.draw()
 
     def _insert(self, iteration: int, loss: float) -> None:
         for column, value in zip(self._columns, (iteration, loss)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from slicer.i18n import tr as _
 
 from DiffRegLib.errors import RegistrationError
 from DiffRegLib.jobs import RESULT, Event, make_job
+from DiffRegLib.jobs.job import METRICS
 from DiffRegLib.mrml.export import Exported
 from DiffRegLib.mrml.panel.connections import Connections
 from DiffRegLib.mrml.panel.job_process import Ending, JobProcess
@@ -46,6 +48,9 @@ class Listener(Protocol):
 
     def progress(self, event: Event) -> None:
         """A line of progress of the worker."""
+
+    def traced(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The run ended well, and these are all its iterations, of which progress told some; see `TraceRow`."""
 
     def ended(self, error: str, details: str) -> None:
         """The run is over: `error` is empty, or one sentence with the nodes' names. Comes once, not after `cancel`."""
@@ -107,6 +112,7 @@ class Run:
         if ending.fault is not None:
             self._end(self._explain(ending.fault), ending.details)
             return
+        self._listener.traced(_trace(self.folder / RESULT / METRICS))
         self._bringing = True
         self._steps = self._plan.bring(self.folder / RESULT, self._exported)
         self._timer.start()
@@ -146,6 +152,13 @@ class Run:
         return _("The registration failed unexpectedly ({error}): see the application log.").format(error=error)
 
 
+def _trace(metrics: Path) -> Sequence[Mapping[str, Any]]:
+    try:
+        return json.loads(metrics.read_text(encoding="utf-8")).get("trace", ())
+    except (OSError, ValueError):
+        return ()  # the plan tells what is wrong with the result
+
+
 class Waiter:
     """A listener for scripts: waits for a run while the window lives on."""
 
@@ -158,6 +171,9 @@ class Waiter:
 
     def progress(self, event: Event) -> None:
         """A script reads the log if it wants to know."""
+
+    def traced(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A script reads the result."""
 
     def ended(self, error: str, details: str) -> None:
         self._error = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -49,6 +50,14 @@ class RunView:
             self._shown = time.monotonic()
             self._ui.progressBar.value = round(1000 * event.fraction)
             self._ui.progressBar.format = _words(event)
+
+    def traced(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """All iterations of a run that ended well, see `TraceRow`."""
+        known = [r for r in rows if None not in (r["similarity"], r["regularization"])]  # null: not finite
+        if self._loss is not None and known:
+            self._loss.replace(
+                (r["stage"] or None, r["level"], r["iteration"], r["similarity"] + r["regularization"]) for r in known
+            )
 
     @property
     def points(self) -> int:

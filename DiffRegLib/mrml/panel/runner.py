@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -59,6 +59,10 @@ class Runner:
         """From the run: a line of progress."""
         self.view.progress(event)
         self._progressed(event)
+
+    def traced(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """From the run: the loss of all iterations."""
+        self.view.traced(rows)
 
     def ended(self, error: str, details: str) -> None:
         """From the run: it is over."""
